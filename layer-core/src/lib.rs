@@ -1,1 +1,52 @@
-//! Placeholder.
+//! The contract of a Towpath channel layer.
+//!
+//! A channel layer carries [`Message`]s between the processes that hold sockets
+//! and the processes that run consumers. This crate says what a layer promises
+//! ([`ChannelLayer`]), in which words ([`ChannelName`], [`GroupName`],
+//! [`NodeId`]), within which bounds ([`Limits`]) and with which errors. The
+//! backends `towpath-layer-memory` and `towpath-layer-redis` keep the promise;
+//! `towpath-testkit` proves it.
+//!
+//! Nothing here does I/O, reads a configuration or knows a backend. Time and
+//! randomness are handed in ([`Clock`], [`Entropy`]), so that a test can move
+//! the one and seed the other.
+//!
+//! ```
+//! use towpath_layer_core::{ChannelName, GroupName};
+//!
+//! let channel = ChannelName::new("thumbnails.make")?;
+//! assert_eq!(channel.as_str(), "thumbnails.make");
+//! let wrong = GroupName::new("chat room").unwrap_err();
+//! assert!(wrong.to_string().contains("\"chat room\""));
+//! # Ok::<(), towpath_layer_core::NameError>(())
+//! ```
+
+mod clock;
+mod codec;
+mod entropy;
+mod error;
+mod glob;
+mod group_table;
+mod inbox;
+mod layer;
+mod limits;
+mod message;
+pub mod metrics;
+mod name;
+mod statistics;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use codec::{CodecError, MessageId, MessageIds, VERSION, decode, encode};
+pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
+pub use error::{GroupError, LayerError, SendError, Unavailable};
+pub use glob::{Glob, GlobTable};
+pub use group_table::GroupTable;
+pub use inbox::{InboxEntry, InboxQueue, InboxSink, Membership, Refused};
+pub use layer::{ChannelLayer, Delivery, Member, MemberStream, Received, Receiver};
+pub use limits::Limits;
+pub use message::{
+    Accept, Application, Close, Completion, Content, ContentError, Deny, Event, EventKind, Frame,
+    GroupChange, Handshake, Headers, Message, Outcome, Reply, Taken, channels,
+};
+pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
+pub use statistics::{ChannelStatistics, Counter, Statistics};

@@ -1,0 +1,152 @@
+//! Who is a member of what, among the connections of one node or shard.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::hash::Hash;
+
+use bytes::Bytes;
+
+use crate::GroupName;
+
+/// The memberships of one node or shard: a pure table, no clock, no lock.
+///
+/// Joining and leaving take constant time in the size of a group; the members
+/// of a group lie side by side in memory, in no order.
+#[derive(Clone)]
+pub struct GroupTable<M> {
+    groups: HashMap<GroupName, Group<M>>,
+    members: HashMap<M, Vec<GroupName>>,
+}
+
+#[derive(Clone)]
+struct Group<M> {
+    members: Vec<(M, Bytes)>,
+    positions: HashMap<M, usize>,
+}
+
+impl<M> Default for Group<M> {
+    fn default() -> Self {
+        Self {
+            members: Vec::new(),
+            positions: HashMap::new(),
+        }
+    }
+}
+
+impl<M> Default for GroupTable<M> {
+    fn default() -> Self {
+        Self {
+            groups: HashMap::new(),
+            members: HashMap::new(),
+        }
+    }
+}
+
+impl<M: Copy + Eq + Hash> GroupTable<M> {
+    /// Makes `member` a member of `group`, or replaces its metadata. Returns
+    /// whether the group had no members before.
+    pub fn join(&mut self, group: &GroupName, member: M, meta: Bytes) -> bool {
+        let entry = self.groups.entry(group.clone()).or_default();
+        let first = entry.members.is_empty();
+        if let Some(known) = entry.positions.get(&member) {
+            if let Some(slot) = entry.members.get_mut(*known) {
+                slot.1 = meta;
+            }
+            return first;
+        }
+        entry.positions.insert(member, entry.members.len());
+        entry.members.push((member, meta));
+        self.members.entry(member).or_default().push(group.clone());
+        first
+    }
+
+    /// Ends a membership, if there is one. Returns whether the group has
+    /// become empty by it.
+    pub fn leave(&mut self, group: &GroupName, member: M) -> bool {
+        if let Entry::Occupied(mut groups) = self.members.entry(member) {
+            groups.get_mut().retain(|known| known != group);
+            if groups.get().is_empty() {
+                groups.remove();
+            }
+        }
+        self.remove(group, member)
+    }
+
+    /// Ends all memberships of `member`; returns the groups it was in.
+    pub fn leave_all(&mut self, member: M) -> Vec<GroupName> {
+        let groups = self.members.remove(&member).unwrap_or_default();
+        for group in &groups {
+            self.remove(group, member);
+        }
+        groups
+    }
+
+    fn remove(&mut self, group: &GroupName, member: M) -> bool {
+        let Some(entry) = self.groups.get_mut(group) else {
+            return false;
+        };
+        let Some(position) = entry.positions.remove(&member) else {
+            return false;
+        };
+        entry.members.swap_remove(position);
+        if let Some((moved, _)) = entry.members.get(position) {
+            entry.positions.insert(*moved, position);
+        }
+        let empty = entry.members.is_empty();
+        if empty {
+            self.groups.remove(group);
+        }
+        empty
+    }
+
+    /// The members of a group and their metadata, in no order.
+    #[must_use]
+    pub fn members(&self, group: &GroupName) -> &[(M, Bytes)] {
+        self.groups.get(group).map_or(&[], |entry| &entry.members)
+    }
+
+    /// Whether `member` is a member of `group`.
+    #[must_use]
+    pub fn is_member(&self, group: &GroupName, member: M) -> bool {
+        self.groups
+            .get(group)
+            .is_some_and(|entry| entry.positions.contains_key(&member))
+    }
+
+    /// The groups of `member`, in the order of joining.
+    #[must_use]
+    pub fn groups_of(&self, member: M) -> &[GroupName] {
+        self.members.get(&member).map_or(&[], |groups| groups)
+    }
+
+    /// The groups that have members, in no order.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupName> {
+        self.groups.keys()
+    }
+
+    /// Every member of every group, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&GroupName, M, &Bytes)> {
+        self.groups.iter().flat_map(|(group, entry)| {
+            entry
+                .members
+                .iter()
+                .map(move |(member, meta)| (group, *member, meta))
+        })
+    }
+
+    /// Whether nobody is a member of anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+}
+
+impl<M> fmt::Debug for GroupTable<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupTable")
+            .field("groups", &self.groups.len())
+            .field("members", &self.members.len())
+            .finish()
+    }
+}

@@ -1,0 +1,349 @@
+//! What a channel layer does.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::{
+    ChannelName, ChannelStatistics, Counter, GroupError, GroupName, InboxSink, LayerError, Limits,
+    Message, MessageId, NodeId, Reply, SendError, Statistics,
+};
+
+/// A message as a receiver gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// The channel that it was sent to.
+    pub channel: ChannelName,
+    /// Its id.
+    pub id: MessageId,
+    /// The message.
+    pub message: Message,
+}
+
+/// What became of a group send, as far as known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// Nodes that have members of the group.
+    pub nodes: u32,
+    /// Of these, the nodes whose inbox took the message.
+    pub delivered: u32,
+    /// Of these, the nodes whose inbox refused it or that are gone; counted.
+    pub dropped: u32,
+    /// Whether every member is known: false for one lease after the backend
+    /// came back, while nodes still announce theirs.
+    pub certain: bool,
+}
+
+/// One member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The member's reply channel.
+    pub channel: ChannelName,
+    /// The metadata of its membership.
+    pub meta: Bytes,
+}
+
+/// The members of a group, one by one, in no order.
+pub type MemberStream<'a> = Pin<Box<dyn Stream<Item = Result<Member, LayerError>> + Send + 'a>>;
+
+/// A process's part in a channel layer: it sends, receives, and is a node.
+///
+/// # Contract
+///
+/// - **Order.** When the second send on a channel began after the first
+///   returned, or both were one batch, and there is one receiver, the first is
+///   received first.
+/// - **At most once.** A message never reaches two receivers.
+/// - **Capacity** holds exactly; the send over it fails and enqueues nothing.
+/// - **Expiry** holds at receive: what is older is never delivered and does
+///   not count against capacity.
+/// - **Groups.** A group send that starts after an add returned, in any
+///   process, reaches that member; one that starts after a discard returned
+///   does not. It never fails because a member is full.
+/// - **Deadlines.** No call waits without an end, except
+///   [`Receiver::receive_many`].
+///
+/// `towpath-testkit` has a case for each of these and for each **must** of the
+/// contract; a backend that passes it is a Towpath backend.
+#[async_trait]
+pub trait ChannelLayer: fmt::Debug + Send + Sync + 'static {
+    /// The backend's name, as in the configuration: `memory`, `redis`.
+    fn backend(&self) -> &'static str;
+
+    /// Whether other processes can take part in this layer.
+    fn spans_processes(&self) -> bool;
+
+    /// The layer's bounds.
+    fn limits(&self) -> &Limits;
+
+    /// This process's identity.
+    fn node(&self) -> NodeId;
+
+    /// A name for a single-reader channel that no other call returns.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`](crate::NameError) if `prefix` is not a name or too long.
+    fn new_channel(&self, prefix: &str) -> Result<ChannelName, crate::NameError>;
+
+    /// Sends a message to a channel of any kind. A message for a reply channel
+    /// goes to its node's inbox; if the node is gone it is dropped and counted.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; on `ChannelFull` and `MessageTooLarge` nothing was sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the message or not, never half of it.
+    async fn send(&self, channel: &ChannelName, message: Message) -> Result<(), SendError>;
+
+    /// Sends several messages in order; one result for each, in order.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the first few of them.
+    async fn send_many(&self, batch: Vec<(ChannelName, Message)>) -> Vec<Result<(), SendError>>;
+
+    /// Waits until a full channel may have room: woken by the receive that
+    /// makes it, at the latest after one second.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError`] if the backend cannot be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn room(&self, channel: &ChannelName) -> Result<(), LayerError>;
+
+    /// Starts to receive from shared and single-reader channels.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Name`] for a reply channel: those come through the inbox.
+    fn receiver(&self, channels: Vec<ChannelName>) -> Result<Box<dyn Receiver>, LayerError>;
+
+    /// Takes what arrives for this node from now on; called once.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`] if the node could not take its lease.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have attached the sink.
+    async fn attach(&self, sink: Arc<dyn InboxSink>) -> Result<(), LayerError>;
+
+    /// Makes a reply channel a member of a group; renews it and replaces the
+    /// metadata if it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`GroupError::Name`] if `channel` is not a reply channel,
+    /// [`GroupError::MetaTooLarge`], [`GroupError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have added the member or not.
+    async fn group_add(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+        meta: Bytes,
+    ) -> Result<(), GroupError>;
+
+    /// Ends a membership; fine if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`group_add`](Self::group_add).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have ended the membership or not.
+    async fn group_discard(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+    ) -> Result<(), GroupError>;
+
+    /// Ends all memberships of a reply channel.
+    ///
+    /// # Errors
+    ///
+    /// As [`group_add`](Self::group_add).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have ended some of them.
+    async fn discard_all(&self, channel: &ChannelName) -> Result<(), GroupError>;
+
+    /// Sends to every member of a group: one message for each node with members.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], but never `ChannelFull`: what a node refuses is counted
+    /// in [`Delivery::dropped`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have reached some nodes.
+    async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError>;
+
+    /// The members of a group in all nodes.
+    fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a>;
+
+    /// How many members a group has in all nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn group_count(&self, group: &GroupName) -> Result<u64, LayerError>;
+
+    /// Whether a reply channel is a member of a group.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn is_member(&self, group: &GroupName, channel: &ChannelName)
+    -> Result<bool, LayerError>;
+
+    /// The groups of a reply channel, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn channel_groups(&self, channel: &ChannelName) -> Result<Vec<GroupName>, LayerError>;
+
+    /// The groups that have members, sorted. For operators: it reads them all.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn groups(&self) -> Result<Vec<GroupName>, LayerError>;
+
+    /// Which of `nodes` hold no lease now.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn absent(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, LayerError>;
+
+    /// Counts something that this node saw; never waits. What a node counted
+    /// shows in [`statistics`](Self::statistics) after a second at the latest.
+    fn count(&self, counter: Counter, by: u64);
+
+    /// What happened on the layer.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn statistics(&self) -> Result<Statistics, LayerError>;
+
+    /// What happened on one shared channel.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn channel_statistics(
+        &self,
+        channel: &ChannelName,
+    ) -> Result<ChannelStatistics, LayerError>;
+
+    /// Empties the layer for every observer: messages, memberships, counts.
+    /// Nodes stay, and take their memberships up again only by new adds.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have emptied a part.
+    async fn flush(&self) -> Result<(), LayerError>;
+
+    /// Whether the backend answers, within a second.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`] says why not.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn ping(&self) -> Result<(), LayerError>;
+
+    /// Leaves the layer in good order: receivers end, memberships and lease go.
+    /// Later calls fail with `Closed`.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves the rest to the lease.
+    async fn close(&self);
+}
+
+/// The receiving end of some shared or single-reader channels.
+#[async_trait]
+pub trait Receiver: fmt::Debug + Send {
+    /// Waits for a message, then moves up to `max` behind `buffer` and returns
+    /// how many. None of the channels is starved by another. A backend out of
+    /// reach is waited out.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Closed`] once the layer is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing that a later call could have got.
+    async fn receive_many(
+        &mut self,
+        buffer: &mut Vec<Received>,
+        max: usize,
+    ) -> Result<usize, LayerError>;
+
+    /// Stops taking, and gives back what was taken and not handed out: at the
+    /// head, in the old order, with the old deadlines, over capacity if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`] if it could not be given back.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have given back a part.
+    async fn close(&mut self) -> Result<(), LayerError>;
+}

@@ -1,0 +1,134 @@
+//! What an interface server tells the workers.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+
+use super::{Content, Frame};
+use crate::ChannelName;
+
+/// The shared channels on which an interface server emits its events.
+pub mod channels {
+    /// A socket asks to be opened.
+    pub const CONNECT: &str = "websocket.connect";
+    /// A frame arrived.
+    pub const RECEIVE: &str = "websocket.receive";
+    /// An application event for a conversation's consumer.
+    pub const EVENT: &str = "websocket.event";
+    /// A socket is gone.
+    pub const DISCONNECT: &str = "websocket.disconnect";
+}
+
+/// Header fields in the order of arrival, names in lower case.
+pub type Headers = Vec<(ByteString, Bytes)>;
+
+/// Something that happened on a conversation.
+///
+/// Field names and meanings are those of the ASGI draft as Channels 1.x used
+/// it, with `attempt` and `session` added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Where replies go.
+    pub reply_channel: ChannelName,
+    /// The path of the handshake, percent-decoded.
+    pub path: ByteString,
+    /// Position in the conversation: connect 0, then 1, 2, …
+    pub order: u64,
+    /// A number that no other emission of this conversation has; the
+    /// completion brings it back.
+    pub attempt: u64,
+    /// The session as the last completion left it; empty at connect.
+    pub session: Bytes,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A socket asks to be opened; the handshake waits for the answer.
+    Connect(Box<Handshake>),
+    /// A frame arrived.
+    Receive(Frame),
+    /// Somebody sent this conversation's consumer an event of the application.
+    Application(Application),
+    /// The socket is gone.
+    Disconnect {
+        /// The close code, 1006 for a loss without one (RFC 6455 §7.1.5).
+        code: u16,
+        /// The peer's reason.
+        reason: ByteString,
+    },
+}
+
+impl EventKind {
+    /// The shared channel on which events of this kind are emitted.
+    #[must_use]
+    pub fn channel(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => channels::CONNECT,
+            Self::Receive(_) => channels::RECEIVE,
+            Self::Application(_) => channels::EVENT,
+            Self::Disconnect { .. } => channels::DISCONNECT,
+        }
+    }
+}
+
+/// What a connect event tells of the handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Handshake {
+    /// `ws` or `wss`.
+    pub scheme: ByteString,
+    /// What stands after `?`, undecoded.
+    pub query_string: Bytes,
+    /// The request's header fields.
+    pub headers: Headers,
+    /// The peer's address and port.
+    pub client: Option<(ByteString, u16)>,
+    /// The address and port that it connected to.
+    pub server: Option<(ByteString, u16)>,
+    /// The subprotocols that the peer offers, in its order.
+    pub subprotocols: Vec<ByteString>,
+}
+
+impl Handshake {
+    fn size(&self) -> usize {
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let subprotocols: usize = self.subprotocols.iter().map(|name| name.len()).sum();
+        self.query_string.len() + headers + subprotocols
+    }
+}
+
+/// An event of the application: a name and its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// Which event, `chat.message` for example.
+    pub name: ByteString,
+    /// Its content.
+    pub content: Content,
+}
+
+impl Event {
+    pub(super) fn payload_size(&self) -> usize {
+        match &self.kind {
+            EventKind::Connect(_) | EventKind::Disconnect { .. } => 0,
+            EventKind::Receive(frame) => frame.len(),
+            EventKind::Application(event) => event.content.len(),
+        }
+    }
+
+    pub(super) fn envelope_size(&self) -> usize {
+        let kind = match &self.kind {
+            EventKind::Connect(handshake) => handshake.size(),
+            EventKind::Receive(_) => 0,
+            EventKind::Application(event) => event.name.len(),
+            EventKind::Disconnect { reason, .. } => reason.len(),
+        };
+        self.path.len() + self.session.len() + kind
+    }
+}

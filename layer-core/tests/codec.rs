@@ -1,0 +1,187 @@
+//! Property tests of the codec: what is written is read, and garbage is refused.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use towpath_layer_core::{
+    Application, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
+    GroupChange, GroupName, Handshake, InboxEntry, LocalId, Message, MessageId, NodeId, Outcome,
+    Reply, SeededEntropy, Taken, decode, encode,
+};
+
+fn frame() -> impl Strategy<Value = Frame> {
+    prop_oneof![
+        any::<String>().prop_map(|text| Frame::Text(text.into())),
+        any::<Vec<u8>>().prop_map(|bytes| Frame::Bytes(bytes.into())),
+    ]
+}
+
+fn application() -> impl Strategy<Value = Application> {
+    (any::<String>(), any::<Vec<u8>>()).prop_map(|(name, content)| Application {
+        name: name.into(),
+        content: Content::from_encoded(content.into()),
+    })
+}
+
+fn kind() -> impl Strategy<Value = EventKind> {
+    prop_oneof![
+        (
+            any::<Vec<u8>>(),
+            any::<Vec<(String, Vec<u8>)>>(),
+            any::<Option<(String, u16)>>()
+        )
+            .prop_map(|(query, headers, client)| {
+                EventKind::Connect(Box::new(Handshake {
+                    scheme: "ws".into(),
+                    query_string: query.into(),
+                    headers: headers
+                        .into_iter()
+                        .map(|(name, value)| (name.into(), value.into()))
+                        .collect(),
+                    client: client.map(|(host, port)| (host.into(), port)),
+                    ..Handshake::default()
+                }))
+            }),
+        frame().prop_map(EventKind::Receive),
+        application().prop_map(EventKind::Application),
+        (any::<u16>(), any::<String>()).prop_map(|(code, reason)| EventKind::Disconnect {
+            code,
+            reason: reason.into()
+        }),
+    ]
+}
+
+fn node() -> NodeId {
+    NodeId::random(&SeededEntropy::new(3))
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        any::<Option<Vec<u8>>>().prop_map(|session| Outcome::Done {
+            session: session.map(Bytes::from)
+        }),
+        any::<String>().prop_map(|id| Outcome::Failed {
+            error_id: id.into()
+        }),
+        Just(Outcome::Lost),
+        Just(Outcome::Retry),
+    ]
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let parts = (
+        any::<Option<u64>>(),
+        proptest::option::of(frame()),
+        proptest::option::of(application()),
+        any::<Option<(u16, String)>>(),
+        proptest::option::of((any::<u64>(), outcome())),
+    );
+    parts.prop_map(|(taken, frame, event, close, completion)| Reply {
+        taken: taken.map(|attempt| Taken {
+            attempt,
+            worker: node(),
+        }),
+        frame,
+        event: event.map(Box::new),
+        close: close.and_then(|(code, reason)| Reply::close(code, reason).close),
+        completion: completion.map(|(attempt, outcome)| {
+            let group = GroupName::new("room").unwrap();
+            let groups = vec![GroupChange::Add {
+                group,
+                meta: Bytes::from_static(b"\x00\xff"),
+            }];
+            Box::new(Completion {
+                attempt,
+                outcome,
+                groups,
+            })
+        }),
+        ..Reply::default()
+    })
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let event = (
+        any::<u64>(),
+        any::<u64>(),
+        any::<Vec<u8>>(),
+        any::<String>(),
+        kind(),
+    )
+        .prop_map(|(order, attempt, session, path, kind)| {
+            Message::Event(Event {
+                reply_channel: ChannelName::reply(node(), LocalId(order)),
+                path: path.into(),
+                order,
+                attempt,
+                session: session.into(),
+                kind,
+            })
+        });
+    prop_oneof![
+        event,
+        reply().prop_map(Message::Reply),
+        any::<Vec<u8>>().prop_map(|bytes| Message::Custom(Content::from_encoded(bytes.into()))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(id in any::<u128>(), message in message()) {
+        let entry = encode(MessageId(id), &message).unwrap();
+        prop_assert_eq!(decode::<Message>(&entry).unwrap(), (MessageId(id), message));
+    }
+
+    #[test]
+    fn an_inbox_entry_is_read_back(id in any::<u128>(), reply in reply(), to in any::<u64>()) {
+        let entry = InboxEntry::Reply { to: LocalId(to), reply };
+        let wire = encode(MessageId(id), &entry).unwrap();
+        prop_assert_eq!(decode::<InboxEntry>(&wire).unwrap(), (MessageId(id), entry));
+    }
+
+    #[test]
+    fn garbage_is_refused_without_harm(garbage in any::<Vec<u8>>()) {
+        drop(decode::<Message>(&garbage));
+        let mut versioned = vec![1];
+        versioned.extend_from_slice(&garbage);
+        drop(decode::<Message>(&versioned));
+    }
+
+    #[test]
+    fn a_truncated_entry_is_refused(message in message(), cut in any::<prop::sample::Index>()) {
+        let entry = encode(MessageId(1), &message).unwrap();
+        let cut = cut.index(entry.len());
+        prop_assert!(decode::<Message>(&entry[..cut]).is_err());
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused_by_name() {
+    let message = Message::Custom(Content::default());
+    let mut entry = encode(MessageId(1), &message).unwrap().to_vec();
+    entry[0] = 9;
+    let error = decode::<Message>(&entry).unwrap_err();
+    assert!(matches!(error, CodecError::Version { found: 9 }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "entry of version 9; versions 1 to 1 are read"
+    );
+}
+
+#[test]
+fn an_entry_is_a_map_with_named_fields() {
+    let message = Message::Reply(Reply::text("hi"));
+    let entry = encode(MessageId(2), &message).unwrap();
+    assert_eq!(
+        &entry[..17],
+        [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+    );
+    assert_eq!(
+        &entry[17..],
+        b"\x81\xa5reply\x81\xa5frame\x81\xa4text\xa2hi"
+    );
+}
