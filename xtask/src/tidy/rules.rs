@@ -157,7 +157,7 @@ mod tests {
     fn leftovers_are_found_as_whole_words() {
         check(
             "notes.md",
-            concat!("a\n// TO", "DO: later\nTO", "DOS\nmktemp XXX", "XXX"),
+            concat!("a\n// TO", "DO: later\nTO", "DOS\nmktemp XXXXXX"),
             &[2],
         );
         check("a/tests/it.rs", concat!("fn a() { todo", "!() }"), &[1]);
