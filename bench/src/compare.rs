@@ -27,8 +27,8 @@ pub(crate) struct Options {
 
 const HEAD: &str = "\
 | scenario | server | per second | range | server CPU us | p50 ms | p99 ms \
-| RSS/conn KiB | generator us | other load, cores | wrong deliveries |
-|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|";
+| RSS/conn KiB | reads | generator us | other load, cores | wrong deliveries |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|";
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     process::raise_file_limit()?;
@@ -87,9 +87,10 @@ fn row(samples: &[Sample]) -> String {
         decimals(middle(|sample| sample.server_us)),
         decimals(middle(|sample| sample.p50_ms)),
         decimals(middle(|sample| sample.p99_ms)),
-        decimals(middle(|sample| Some(sample.rss_kib))),
+        decimals(middle(|sample| sample.rss_kib)),
+        decimals(middle(|sample| sample.reads)),
         decimals(middle(|sample| sample.generator_us)),
-        decimals(middle(|sample| Some(sample.other_cores))),
+        decimals(middle(|sample| sample.other_cores)),
         faults(&wrong),
     ]
     .join(" | ")
@@ -153,7 +154,7 @@ mod tests {
         let row = row(&[sample(1_000.0, 2), sample(86_400.0, 0), sample(99_000.0, 5)]);
         assert_eq!(
             row,
-            "86k | 1000 to 99k | - | 0.08 | - | 0.00 | - | 0.00 | 7 lost, 3 connections closed"
+            "86k | 1000 to 99k | - | 0.08 | - | - | - | - | - | 7 lost, 3 connections closed"
         );
         assert_eq!(faults(&[Wrong::default()]), "none");
     }

@@ -1,6 +1,5 @@
 //! The load generator: one thread, one epoll, raw frames, large reads.
 
-use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -38,30 +37,14 @@ struct Connection {
     began: Instant,
     /// The beginning of a frame whose end has not arrived.
     torn: Vec<u8>,
-    /// What the kernel did not take; bounded by the messages a speaker may be ahead.
-    unsent: VecDeque<u8>,
+    /// What the kernel has not taken; bounded by the messages a speaker may be ahead.
+    unsent: Vec<u8>,
 }
 
 impl Connection {
-    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if self.state == State::Gone {
-            return Ok(());
-        }
-        let mut taken = 0;
-        if self.unsent.is_empty() {
-            taken = match self.stream.write(bytes) {
-                Ok(taken) => taken,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                Err(error) => return Err(error),
-            };
-        }
-        self.unsent.extend(bytes.get(taken..).unwrap_or_default());
-        Ok(())
-    }
-
     fn flush(&mut self) -> std::io::Result<()> {
-        while !self.unsent.is_empty() {
-            match self.stream.write(self.unsent.make_contiguous()) {
+        while !self.unsent.is_empty() && self.state != State::Gone {
+            match self.stream.write(&self.unsent) {
                 Ok(taken) => drop(self.unsent.drain(..taken)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -71,21 +54,14 @@ impl Connection {
     }
 }
 
-/// Where the sockets of a run connect to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
-    /// In rooms, or each alone at `/echo`.
-    pub(crate) in_rooms: bool,
-}
-
 #[derive(Debug)]
 struct Sockets {
-    target: Target,
-    room: usize,
+    address: SocketAddr,
+    shape: Shape,
     connections: Vec<Connection>,
     open: usize,
     gone: usize,
+    reads: u64,
     traffic: Traffic,
     buffer: Vec<u8>,
 }
@@ -95,19 +71,19 @@ pub(crate) struct Generator {
     poll: Poll,
     events: Events,
     sockets: Sockets,
-    shape: Shape,
     /// When all speakers speak next, at a fixed rate.
     next_round: Option<Instant>,
 }
 
 impl Generator {
-    pub(crate) fn new(target: Target, shape: Shape) -> anyhow::Result<Self> {
+    pub(crate) fn new(address: SocketAddr, shape: Shape) -> anyhow::Result<Self> {
         let sockets = Sockets {
-            target,
-            room: shape.room,
+            address,
+            shape,
             connections: Vec::with_capacity(shape.sockets),
             open: 0,
             gone: 0,
+            reads: 0,
             traffic: Traffic::new(shape),
             buffer: vec![0; READ_BYTES],
         };
@@ -116,22 +92,21 @@ impl Generator {
             poll: Poll::new()?,
             events,
             sockets,
-            shape,
             next_round: None,
         })
     }
 
-    /// Opens every connection, some at a time.
-    pub(crate) fn open(&mut self) -> anyhow::Result<()> {
+    /// Opens every connection, some at a time, and says how many did open.
+    pub(crate) fn open(&mut self) -> anyhow::Result<usize> {
         let deadline = Instant::now() + OPENING_WAIT;
+        let sockets = self.sockets.shape.sockets;
         loop {
             let settled = self.sockets.open + self.sockets.gone;
-            if settled == self.shape.sockets {
+            if settled == sockets {
                 break;
             }
-            let started_max = self.shape.sockets.min(settled + OPENING_MAX);
-            for at in self.sockets.connections.len()..started_max {
-                let mut stream = TcpStream::connect(self.sockets.target.address)
+            for at in self.sockets.connections.len()..sockets.min(settled + OPENING_MAX) {
+                let mut stream = TcpStream::connect(self.sockets.address)
                     .context("cannot connect: are there ports and files enough?")?;
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 self.poll
@@ -142,25 +117,22 @@ impl Generator {
                     state: State::Connecting,
                     began: Instant::now(),
                     torn: Vec::new(),
-                    unsent: VecDeque::new(),
+                    unsent: Vec::new(),
                 });
             }
             if Instant::now() > deadline {
-                bail!(
-                    "only {} connections opened within {OPENING_WAIT:?}",
-                    self.sockets.open
-                );
+                bail!("{settled} of {sockets} connections opened within {OPENING_WAIT:?}");
             }
             self.turn(TURN_MAX)?;
         }
         if self.sockets.open == 0 {
             bail!("the server refused every connection");
         }
-        Ok(())
+        Ok(self.sockets.open)
     }
 
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
-        self.next_round = matches!(self.shape.pace, Pace::Rate(_)).then(Instant::now);
+        self.next_round = matches!(self.sockets.shape.pace, Pace::Rate(_)).then(Instant::now);
         self.sockets.traffic.start();
         self.sockets.speak()
     }
@@ -188,17 +160,22 @@ impl Generator {
         Ok(())
     }
 
+    pub(crate) fn reads(&self) -> u64 {
+        self.sockets.reads
+    }
+
     pub(crate) fn traffic(&mut self) -> &mut Traffic {
         &mut self.sockets.traffic
     }
 
     fn turn(&mut self, time_max: Duration) -> anyhow::Result<()> {
         let mut time = time_max;
-        if let (Pace::Rate(interval), Some(next)) = (self.shape.pace, &mut self.next_round) {
+        if let (Pace::Rate(interval), Some(next)) = (self.sockets.shape.pace, &mut self.next_round)
+        {
             let now = Instant::now();
             if now >= *next {
                 *next += interval;
-                self.sockets.traffic.all_are_due();
+                self.sockets.traffic.all_are_due(1);
                 self.sockets.speak()?;
             }
             time = time.min(next.saturating_duration_since(now));
@@ -239,11 +216,15 @@ impl Sockets {
                 }
                 connection.stream.set_nodelay(true)?;
                 connection.state = State::Upgrading;
-                let path = match self.target.in_rooms {
-                    true => format!("/room/r{}", at / self.room),
-                    false => "/echo".into(),
+                let path = if self.shape.room > 1 {
+                    format!("/room/r{}", at / self.shape.room)
+                } else {
+                    "/echo".into()
                 };
-                connection.send(wire::request(self.target.address, &path).as_bytes())
+                connection
+                    .unsent
+                    .extend_from_slice(wire::request(self.address, &path).as_bytes());
+                connection.flush()
             }
             State::Upgrading | State::Open => connection.flush(),
             State::Gone => Ok(()),
@@ -269,6 +250,7 @@ impl Sockets {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => return self.close(at),
             };
+            self.reads += 1;
             let emptied = taken < space.len() && !ended;
             if !self.scan(at, torn + taken) {
                 return self.close(at);
@@ -291,7 +273,7 @@ impl Sockets {
                 Upgrade::Open(end) => {
                     connection.state = State::Open;
                     self.open += 1;
-                    self.traffic.opened(now - connection.began);
+                    self.traffic.latency.record(now - connection.began);
                     bytes = bytes.get(end..).unwrap_or_default();
                 }
                 Upgrade::Torn => {
@@ -307,8 +289,10 @@ impl Sockets {
                 Ok(Some(frame)) => match frame.opcode {
                     wire::TEXT | wire::BINARY => self.traffic.arrive(at, frame.payload, now),
                     wire::PING => {
-                        let pong = wire::client_frame(wire::PONG, frame.payload);
-                        if connection.send(&pong).is_err() {
+                        connection
+                            .unsent
+                            .extend(wire::client_frame(wire::PONG, frame.payload));
+                        if connection.flush().is_err() {
                             return false;
                         }
                     }
@@ -320,22 +304,25 @@ impl Sockets {
             }
         };
         if broken {
-            self.traffic.malformed();
+            self.traffic.wrong.malformed += 1;
             return false;
         }
         frames.rest().clone_into(&mut connection.torn);
         true
     }
 
+    /// Sends what is due; several messages of one socket leave in one write.
     fn speak(&mut self) -> anyhow::Result<()> {
-        while let Some(at) = self.traffic.next_due() {
+        let mut next = self.traffic.next_due();
+        while let Some(at) = next {
+            let frame = self.traffic.speak(at, Instant::now());
+            let frame = frame.context("the server cannot hold the rate")?;
             let Some(connection) = self.connections.get_mut(at) else {
-                continue;
+                return Ok(());
             };
-            let Some(frame) = self.traffic.speak(at, Instant::now()) else {
-                bail!("the server cannot hold the rate");
-            };
-            if connection.send(frame).is_err() {
+            connection.unsent.extend_from_slice(frame);
+            next = self.traffic.next_due();
+            if next != Some(at) && connection.flush().is_err() {
                 self.close(at);
             }
         }
@@ -354,6 +341,6 @@ impl Sockets {
         }
         connection.state = State::Gone;
         self.gone += 1;
-        self.traffic.closed();
+        self.traffic.wrong.closed += 1;
     }
 }

@@ -1,10 +1,11 @@
 //! The scenarios, and one measured run of one of them against one server.
 
+use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use crate::generator::{Generator, Target};
+use crate::generator::Generator;
 use crate::process::{self, Contender, Server};
 use crate::traffic::{Pace, Shape, Wrong};
 
@@ -12,6 +13,8 @@ use crate::traffic::{Pace, Shape, Wrong};
 const SETTLE: Duration = Duration::from_millis(300);
 /// Below this many ticks of the kernel's clock a processor time is not a figure.
 const TICKS_MIN: u32 = 5;
+/// With fewer sockets than this the server's own growth hides theirs.
+const SOCKETS_MIN: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
@@ -35,62 +38,55 @@ pub(crate) enum Scenario {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sizes {
     /// Sockets in `echo`.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
-    echo_sockets: u16,
+    #[arg(long, default_value = "100")]
+    echo_sockets: NonZeroU16,
     /// Subscribers in `fanout` and `fanout-rate`, besides the publisher.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
-    subscribers: u16,
+    #[arg(long, default_value = "1000")]
+    subscribers: NonZeroU16,
     /// Rooms of ten in `rooms`.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=6000))]
-    rooms: u16,
+    #[arg(long, default_value = "200")]
+    rooms: NonZeroU16,
     /// Connections in `connect` and `idle`.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..))]
-    connections: u16,
+    #[arg(long, default_value = "10000")]
+    connections: NonZeroU16,
     /// Traffic before each window.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..=60_000))]
-    warmup_ms: u64,
+    #[arg(long, default_value = "1000")]
+    warmup_ms: u16,
     /// The measured time.
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
-    window_ms: u64,
+    #[arg(long, default_value = "2000")]
+    window_ms: NonZeroU16,
 }
 
 impl Scenario {
     fn shape(self, sizes: &Sizes) -> Shape {
-        let alone = |sockets: u16, pace| Shape {
-            sockets: sockets.into(),
-            room: 1,
-            speakers: 1,
-            payload_bytes: 64,
-            pace,
-        };
-        let room = |pace| {
-            let sockets = usize::from(sizes.subscribers) + 1;
-            Shape {
-                sockets,
-                room: sockets,
-                speakers: 1,
-                payload_bytes: 128,
-                pace,
+        let (sockets, room, speakers, pace) = match self {
+            Self::Echo => (sizes.echo_sockets.get().into(), 1, 1, Pace::Own),
+            Self::EchoRate => (1, 1, 1, Pace::Rate(Duration::from_millis(10))),
+            Self::Fanout | Self::FanoutRate => {
+                let sockets = usize::from(sizes.subscribers.get()) + 1;
+                let rate = Pace::Rate(Duration::from_millis(100));
+                (
+                    sockets,
+                    sockets,
+                    1,
+                    if self == Self::Fanout {
+                        Pace::Room(4)
+                    } else {
+                        rate
+                    },
+                )
             }
+            Self::Rooms => (usize::from(sizes.rooms.get()) * 10, 10, 10, Pace::Own),
+            Self::Connect | Self::Idle => (sizes.connections.get().into(), 1, 1, Pace::Silent),
         };
-        match self {
-            Self::Echo => alone(sizes.echo_sockets, Pace::Own),
-            Self::EchoRate => alone(1, Pace::Rate(Duration::from_millis(10))),
-            Self::Fanout => room(Pace::Room { ahead: 4 }),
-            Self::FanoutRate => room(Pace::Rate(Duration::from_millis(100))),
-            Self::Rooms => Shape {
-                sockets: usize::from(sizes.rooms) * 10,
-                room: 10,
-                speakers: 10,
-                payload_bytes: 128,
-                pace: Pace::Own,
-            },
-            Self::Connect | Self::Idle => alone(sizes.connections, Pace::Silent),
+        let payload_bytes = if room > 1 { 128 } else { 64 };
+        Shape {
+            sockets,
+            room,
+            speakers,
+            payload_bytes,
+            pace,
         }
-    }
-
-    fn in_rooms(self) -> bool {
-        matches!(self, Self::Fanout | Self::FanoutRate | Self::Rooms)
     }
 }
 
@@ -105,9 +101,11 @@ pub(crate) struct Sample {
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
     /// Growth of the server's resident memory over the run, for each socket.
-    pub(crate) rss_kib: f64,
+    pub(crate) rss_kib: Option<f64>,
+    /// Reads of the generator for each delivery: below one, frames come joined.
+    pub(crate) reads: Option<f64>,
     /// Cores that neither the server nor the generator used.
-    pub(crate) other_cores: f64,
+    pub(crate) other_cores: Option<f64>,
     pub(crate) wrong: Wrong,
 }
 
@@ -119,43 +117,28 @@ pub(crate) fn measure(
 ) -> anyhow::Result<Sample> {
     let server = Server::start(contender)?;
     let shape = scenario.shape(sizes);
-    let target = Target {
-        address: server.address,
-        in_rooms: scenario.in_rooms(),
-    };
-    let mut generator = Generator::new(target, shape)?;
+    let mut generator = Generator::new(server.address, shape)?;
     generator.run(SETTLE)?;
     let rss_before = server.rss_kib()?;
-    let window = Duration::from_millis(sizes.window_ms);
-
-    let (before, after);
-    if scenario == Scenario::Connect {
-        before = Mark::now(&server, 0)?;
-        generator.open()?;
-        after = Mark::now(&server, shape.sockets as u64)?;
-        generator.run(SETTLE)?;
-    } else {
-        generator.open()?;
-        generator.run(SETTLE)?;
+    let mut before = Mark::now(&server, &mut generator)?;
+    let opened = generator.open()?;
+    let mut after = Mark::now(&server, &mut generator)?;
+    after.done = opened as u64;
+    generator.run(SETTLE)?;
+    if scenario != Scenario::Connect {
         generator.start()?;
-        generator.run(Duration::from_millis(sizes.warmup_ms))?;
-        generator.traffic().forget_latency();
-        before = Mark::now(&server, generator.traffic().delivered())?;
-        generator.run(window)?;
-        after = Mark::now(&server, generator.traffic().delivered())?;
+        generator.run(Duration::from_millis(sizes.warmup_ms.into()))?;
+        generator.traffic().latency.clear();
+        before = Mark::now(&server, &mut generator)?;
+        generator.run(Duration::from_millis(sizes.window_ms.get().into()))?;
+        after = Mark::now(&server, &mut generator)?;
     }
-    let percentile = |generator: &mut Generator, per_mille| {
-        generator
-            .traffic()
-            .latency()
-            .percentile(per_mille)
-            .map(|time| time.as_secs_f64() * 1e3)
-    };
-    let (p50_ms, p99_ms) = (
-        percentile(&mut generator, 500),
-        percentile(&mut generator, 990),
-    );
-    let rss_kib = (server.rss_kib()? - rss_before) / shape.sockets as f64;
+    let percentile = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
+    let latency = &generator.traffic().latency;
+    let p50_ms = percentile(latency.percentile(500));
+    let p99_ms = percentile(latency.percentile(990));
+    let grown_kib = server.rss_kib()? - rss_before;
+    let rss_kib = (shape.sockets >= SOCKETS_MIN).then(|| grown_kib / shape.sockets as f64);
     generator.drain()?;
     let wrong = generator.traffic().wrong();
     // The side that closes first keeps the ports for a minute: let that be the server,
@@ -174,20 +157,21 @@ pub(crate) fn measure(
 struct Mark {
     at: Instant,
     done: u64,
+    reads: u64,
     server: Duration,
     own: Duration,
     machine: Duration,
 }
 
 impl Mark {
-    fn now(server: &Server, done: u64) -> anyhow::Result<Self> {
-        let (own, machine) = (process::own_cpu()?, process::machine_cpu()?);
+    fn now(server: &Server, generator: &mut Generator) -> anyhow::Result<Self> {
         Ok(Self {
             at: Instant::now(),
-            done,
+            done: generator.traffic().delivered,
+            reads: generator.reads(),
             server: server.cpu()?,
-            own,
-            machine,
+            own: process::own_cpu()?,
+            machine: process::machine_cpu()?,
         })
     }
 
@@ -196,16 +180,18 @@ impl Mark {
         let server = self.server.saturating_sub(before.server);
         let own = self.own.saturating_sub(before.own);
         let machine = self.machine.saturating_sub(before.machine);
-        let done = (self.done - before.done) as f64;
+        let done = Some((self.done - before.done) as f64).filter(|done| *done > 0.0);
         let each = |cpu: Duration| {
-            (done > 0.0 && cpu >= process::tick() * TICKS_MIN)
-                .then(|| cpu.as_secs_f64() * 1e6 / done)
+            let known = cpu >= process::tick() * TICKS_MIN;
+            done.filter(|_| known)
+                .map(|done| cpu.as_secs_f64() * 1e6 / done)
         };
         Sample {
-            per_second: (done > 0.0).then(|| done / time),
+            per_second: done.map(|done| done / time),
             server_us: each(server),
             generator_us: each(own),
-            other_cores: machine.saturating_sub(server + own).as_secs_f64() / time,
+            reads: done.map(|done| (self.reads - before.reads) as f64 / done),
+            other_cores: Some(machine.saturating_sub(server + own).as_secs_f64() / time),
             ..Sample::default()
         }
     }

@@ -6,11 +6,6 @@ use std::time::{Duration, Instant};
 use crate::stats::Histogram;
 use crate::wire::{self, Template};
 
-/// Send times kept for each speaker. In a closed loop nobody falls so far behind;
-/// in an open loop a server that does cannot hold the rate.
-const BEHIND_MESSAGES_MAX: usize = 1024;
-const CLOSED_BEHIND_MESSAGES_MAX: usize = 64;
-
 /// What drives the speakers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -18,11 +13,21 @@ pub(crate) enum Pace {
     /// A speaker speaks again when its own message is back.
     Own,
     /// A speaker keeps this many messages on their way; one has arrived when the whole room has it.
-    Room {
-        ahead: usize,
-    },
+    Room(usize),
     /// Every speaker speaks at a fixed rate.
     Rate(Duration),
+}
+
+impl Pace {
+    /// Messages of one speaker whose times are kept. In a closed loop hardly anyone
+    /// falls so far behind; at a fixed rate it ends the run.
+    fn flights(self) -> usize {
+        if matches!(self, Self::Rate(_)) {
+            1024
+        } else {
+            64
+        }
+    }
 }
 
 /// Sockets in equal rooms; the first few of each room speak.
@@ -63,12 +68,15 @@ struct Lane {
 impl Lane {
     fn take(&mut self, sequence: u64) -> Arrival {
         if let Some(skipped) = sequence.checked_sub(self.next) {
-            self.seen = if skipped < 63 {
-                self.seen << (skipped + 1) | 1
+            let kept = if skipped < 63 {
+                self.seen << (skipped + 1)
             } else {
-                1
+                0
             };
-            self.next = sequence + 1;
+            *self = Self {
+                next: sequence + 1,
+                seen: kept | 1,
+            };
             return Arrival::InOrder;
         }
         // Beyond the 64 a late message and a repeated one look the same.
@@ -82,81 +90,93 @@ impl Lane {
     }
 }
 
+/// A message on its way: since when, and to how many of the room.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    sent_at: Instant,
+    missing: usize,
+}
+
 #[derive(Debug)]
 struct Speaker {
     template: Template,
     sent: u64,
-    sent_at: Vec<Instant>,
-    /// For each message on its way, how many of the room have not got it.
-    missing: Vec<usize>,
+    flights: Vec<Flight>,
+}
+
+impl Speaker {
+    /// `None` if so much was sent since that it is no longer known.
+    fn flight(&mut self, sequence: u64) -> Option<&mut Flight> {
+        let kept = self.flights.len() as u64;
+        let known = self.sent.saturating_sub(sequence) <= kept;
+        let at = usize::try_from(sequence.checked_rem(kept)?).ok()?;
+        self.flights.get_mut(at).filter(|_| known)
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Traffic {
     shape: Shape,
+    /// By socket; those that stay silent have nothing on its way.
     speakers: Vec<Speaker>,
+    /// For each socket one for each speaker of its room.
     lanes: Vec<Lane>,
     /// Sockets that are to speak now, once for each entry.
     due: Vec<usize>,
-    speaking: bool,
     expected: u64,
-    delivered: u64,
-    wrong: Wrong,
-    latency: Histogram,
+    pub(crate) delivered: u64,
+    pub(crate) latency: Histogram,
+    pub(crate) wrong: Wrong,
 }
 
 impl Traffic {
     pub(crate) fn new(shape: Shape) -> Self {
-        let behind = match shape.pace {
-            Pace::Rate(_) => BEHIND_MESSAGES_MAX,
-            _ => CLOSED_BEHIND_MESSAGES_MAX,
-        };
-        let speaker = |index: usize| Speaker {
-            template: Template::new(
-                index / shape.speakers * shape.room + index % shape.speakers,
-                shape.payload_bytes,
-            ),
+        let flights = vec![
+            Flight {
+                sent_at: Instant::now(),
+                missing: 0
+            };
+            shape.pace.flights()
+        ];
+        let speaker = |socket: usize| Speaker {
+            template: Template::new(socket, shape.payload_bytes),
             sent: 0,
-            sent_at: vec![Instant::now(); behind],
-            missing: vec![0; behind],
-        };
-        let rooms = shape.sockets / shape.room;
-        let speakers = if shape.pace == Pace::Silent {
-            0
-        } else {
-            rooms * shape.speakers
+            flights: if shape.speaks(socket) {
+                flights.clone()
+            } else {
+                Vec::new()
+            },
         };
         Self {
             shape,
-            speakers: (0..speakers).map(speaker).collect(),
+            speakers: (0..shape.sockets).map(speaker).collect(),
             lanes: vec![Lane::default(); shape.sockets * shape.speakers],
             due: Vec::new(),
-            speaking: false,
             expected: 0,
             delivered: 0,
-            wrong: Wrong::default(),
             latency: Histogram::new(),
+            wrong: Wrong::default(),
         }
     }
 
     pub(crate) fn start(&mut self) {
-        self.speaking = true;
         match self.shape.pace {
             Pace::Silent | Pace::Rate(_) => {}
-            Pace::Own => self.all_are_due(),
-            Pace::Room { ahead } => (0..ahead).for_each(|_| self.all_are_due()),
+            Pace::Own => self.all_are_due(1),
+            Pace::Room(ahead) => self.all_are_due(ahead),
         }
     }
 
     pub(crate) fn stop(&mut self) {
-        self.speaking = false;
+        self.shape.pace = Pace::Silent;
         self.due.clear();
     }
 
-    pub(crate) fn all_are_due(&mut self) {
-        let Shape { room, speakers, .. } = self.shape;
-        let socket = |index: usize| index / speakers * room + index % speakers;
-        self.due.extend((0..self.speakers.len()).map(socket));
+    pub(crate) fn all_are_due(&mut self, times: usize) {
+        let shape = self.shape;
+        let speaking = (0..shape.sockets).filter(|socket| shape.speaks(*socket));
+        self.due
+            .extend(speaking.flat_map(|socket| std::iter::repeat_n(socket, times)));
     }
 
     pub(crate) fn next_due(&mut self) -> Option<usize> {
@@ -166,36 +186,29 @@ impl Traffic {
     /// The frame for the next message of `socket`; `None` if the server is too far
     /// behind for its times to be known.
     pub(crate) fn speak(&mut self, socket: usize, now: Instant) -> Option<&[u8]> {
-        let Shape {
-            room,
-            speakers,
-            pace,
-            ..
-        } = self.shape;
-        let speaker = self
-            .speakers
-            .get_mut(socket / room * speakers + socket % room)?;
-        let slot = slot(speaker.sent, speaker.missing.len());
-        let missing = speaker.missing.get_mut(slot)?;
-        if *missing > 0 && matches!(pace, Pace::Rate(_)) {
+        let Shape { room, pace, .. } = self.shape;
+        let speaker = self.speakers.get_mut(socket)?;
+        let sequence = speaker.sent;
+        speaker.sent += 1;
+        let flight = speaker.flight(sequence)?;
+        if flight.missing > 0 && matches!(pace, Pace::Rate(_)) {
             return None;
         }
-        *missing = room;
-        *speaker.sent_at.get_mut(slot)? = now;
+        *flight = Flight {
+            sent_at: now,
+            missing: room,
+        };
         self.expected += room as u64;
-        speaker.sent += 1;
-        Some(speaker.template.stamp(speaker.sent - 1))
+        Some(speaker.template.stamp(sequence))
     }
 
     /// A data frame has arrived at `socket`.
     pub(crate) fn arrive(&mut self, socket: usize, payload: &[u8], now: Instant) {
-        if payload.len() != self.shape.payload_bytes {
-            self.wrong.malformed += 1;
-            return;
-        }
         match wire::marker(payload) {
-            Some((sender, sequence)) => self.deliver(socket, sender, sequence, now),
-            None => self.wrong.malformed += 1,
+            Some((sender, sequence)) if payload.len() == self.shape.payload_bytes => {
+                self.deliver(socket, sender, sequence, now);
+            }
+            _ => self.wrong.malformed += 1,
         }
     }
 
@@ -206,17 +219,16 @@ impl Traffic {
             pace,
             ..
         } = self.shape;
-        let (place, voice) = (sender / room, sender % room);
-        let speaker = self.speakers.get_mut(place * speakers + voice);
-        let lane = self.lanes.get_mut(socket * speakers + voice);
-        let (Some(speaker), Some(lane)) = (speaker, lane) else {
+        let sent = |speaker: &&mut Speaker| sequence < speaker.sent;
+        let lane = self.lanes.get_mut(socket * speakers + sender % room);
+        let (Some(speaker), Some(lane), true) = (
+            self.speakers.get_mut(sender).filter(sent),
+            lane,
+            sender / room == socket / room,
+        ) else {
             self.wrong.misrouted += 1;
             return;
         };
-        if place != socket / room || voice >= speakers || sequence >= speaker.sent {
-            self.wrong.misrouted += 1;
-            return;
-        }
         match lane.take(sequence) {
             Arrival::InOrder => {}
             Arrival::Late => self.wrong.out_of_order += 1,
@@ -226,69 +238,40 @@ impl Traffic {
             }
         }
         self.delivered += 1;
-        let kept = speaker.missing.len();
-        let known = speaker.sent - sequence <= kept as u64;
-        let slot = slot(sequence, kept);
-        if let (true, Some(sent_at)) = (known, speaker.sent_at.get(slot)) {
-            self.latency.record(now.saturating_duration_since(*sent_at));
+        let mut everywhere = false;
+        if let Some(flight) = speaker.flight(sequence) {
+            self.latency
+                .record(now.saturating_duration_since(flight.sent_at));
+            flight.missing = flight.missing.saturating_sub(1);
+            everywhere = flight.missing == 0;
         }
-        let missing = speaker
-            .missing
-            .get_mut(slot)
-            .filter(|_| known)
-            .map(|missing| {
-                *missing = missing.saturating_sub(1);
-                *missing
-            });
         let again = match pace {
             Pace::Silent | Pace::Rate(_) => false,
             Pace::Own => sender == socket,
-            Pace::Room { .. } => missing == Some(0),
+            Pace::Room(_) => everywhere,
         };
-        if again && self.speaking {
+        if again {
             self.due.push(sender);
         }
-    }
-
-    pub(crate) fn malformed(&mut self) {
-        self.wrong.malformed += 1;
-    }
-
-    pub(crate) fn closed(&mut self) {
-        self.wrong.closed += 1;
-    }
-
-    /// A handshake is a latency too.
-    pub(crate) fn opened(&mut self, took: Duration) {
-        self.latency.record(took);
     }
 
     pub(crate) fn has_all(&self) -> bool {
         self.delivered >= self.expected
     }
 
-    pub(crate) fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
+    /// What was wrong, if nothing more arrives.
     pub(crate) fn wrong(&self) -> Wrong {
         Wrong {
             lost: self.expected.saturating_sub(self.delivered),
             ..self.wrong
         }
     }
-
-    pub(crate) fn latency(&self) -> &Histogram {
-        &self.latency
-    }
-
-    pub(crate) fn forget_latency(&mut self) {
-        self.latency.clear();
-    }
 }
 
-fn slot(sequence: u64, kept: usize) -> usize {
-    usize::try_from(sequence % kept as u64).unwrap_or(0)
+impl Shape {
+    fn speaks(&self, socket: usize) -> bool {
+        self.pace != Pace::Silent && socket % self.room < self.speakers
+    }
 }
 
 #[cfg(test)]
@@ -296,7 +279,7 @@ mod tests {
     use super::*;
 
     fn room_of_three() -> Traffic {
-        let pace = Pace::Room { ahead: 2 };
+        let pace = Pace::Room(2);
         let mut traffic = Traffic::new(Shape {
             sockets: 6,
             room: 3,
@@ -305,7 +288,7 @@ mod tests {
             pace,
         });
         traffic.start();
-        for socket in [3, 0, 3, 0] {
+        for socket in [3, 3, 0, 0] {
             assert_eq!(traffic.next_due(), Some(socket));
             traffic.speak(socket, Instant::now()).unwrap();
         }

@@ -1,78 +1,46 @@
 //! Every scenario runs, small, against the peer: benchmarks that nobody runs rot.
 
-use std::process::Command;
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_towpath-bench");
+
+fn compare(options: &str, server: &str) -> std::io::Result<Output> {
+    let options = options.split_whitespace();
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg("compare")
+        .args(options)
+        .args(["--server", server]);
+    command.output()
+}
 
 #[test]
 fn every_scenario_measures_the_peer_and_finds_nothing_wrong() {
-    let program = env!("CARGO_BIN_EXE_towpath-bench");
-    let output = Command::new(program)
-        .args([
-            "compare",
-            "--rounds",
-            "1",
-            "--warmup-ms",
-            "20",
-            "--window-ms",
-            "300",
-        ])
-        .args([
-            "--echo-sockets",
-            "5",
-            "--subscribers",
-            "7",
-            "--rooms",
-            "3",
-            "--connections",
-            "70",
-        ])
-        .arg("--server")
-        .arg(format!("peer={program} peer --listen 127.0.0.1:{{port}}"))
-        .output()
-        .unwrap();
-    let table = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let rows: Vec<Vec<&str>> = table
-        .lines()
-        .skip(2)
-        .map(|line| line.split('|').map(str::trim).collect())
-        .collect();
-    let scenarios: Vec<&str> = rows.iter().map(|row| row[1]).collect();
-    let all = [
-        "echo",
-        "echo-rate",
-        "fanout",
-        "fanout-rate",
-        "rooms",
-        "connect",
-        "idle",
-    ];
-    assert_eq!(scenarios, all, "{table}");
-    for row in rows {
-        assert_eq!(row[11], "none", "{table}");
-        assert_eq!(row[3] == "-", row[1] == "idle", "{table}");
+    let output = compare(
+        "--rounds 1 --warmup-ms 20 --window-ms 300 --echo-sockets 5 --subscribers 7 --rooms 3 \
+         --connections 70",
+        &format!("peer={PROGRAM} peer --listen 127.0.0.1:{{port}}"),
+    )
+    .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    let mut scenarios = Vec::new();
+    for line in table.lines().skip(2) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        assert_eq!(cells[3] == "-", cells[1] == "idle", "{table}");
+        assert_eq!(cells[12], "none", "{table}");
+        scenarios.push(cells[1]);
     }
+    let all = "echo echo-rate fanout fanout-rate rooms connect idle";
+    assert_eq!(scenarios.join(" "), all);
 }
 
 #[test]
 fn a_server_that_does_not_start_is_named() {
-    let output = Command::new(env!("CARGO_BIN_EXE_towpath-bench"))
-        .args([
-            "compare",
-            "--scenario",
-            "echo",
-            "--server",
-            "broken=false {port}",
-        ])
-        .output()
-        .unwrap();
+    let output = compare("--scenario echo", "broken=false {port}").unwrap();
     assert!(!output.status.success());
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        error.contains("broken") && error.contains("before it accepted"),
-        "{error}"
-    );
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("server broken"), "{error}");
+    assert!(error.contains("before it accepted"), "{error}");
 }
