@@ -184,7 +184,9 @@ impl Reply {
         frame + event + body
     }
 
-    pub(super) fn envelope_size(&self) -> usize {
+    /// Size of what goes with the payload, in bytes.
+    #[must_use]
+    pub fn envelope_size(&self) -> usize {
         fn headers_size(headers: &Headers) -> usize {
             headers
                 .iter()
