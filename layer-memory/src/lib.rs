@@ -1,1 +1,45 @@
-//! Placeholder.
+//! The Towpath channel layer inside one process.
+//!
+//! A [`MemoryLayer`] is a node on a broker that lives in this process. What is
+//! sent is in its place when the call returns: on the queue of its channel, or
+//! in the inbox of the node that it is for. There is no task behind it and no
+//! I/O; time and randomness are handed in.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use towpath_layer_core::{
+//!     ChannelLayer, ChannelName, Content, LayerError, Limits, SystemClock, SystemEntropy,
+//! };
+//! use towpath_layer_memory::MemoryLayer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! let layer = MemoryLayer::new(
+//!     Limits::default(),
+//!     Arc::new(SystemClock::new()),
+//!     Arc::new(SystemEntropy),
+//! );
+//! let make = ChannelName::new("thumbnails.make")?;
+//! layer.send(&make, Content::encode("cat.jpg")?.into()).await?;
+//!
+//! let mut taken = Vec::new();
+//! let mut receiver = layer.receiver(vec![make])?;
+//! receiver.receive_many(&mut taken, 10).await?;
+//! assert_eq!(taken.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For between processes there is `towpath-layer-redis`; both pass the suite of
+//! `towpath-testkit`.
+
+mod broker;
+mod channel;
+mod channels;
+mod groups;
+mod layer;
+mod node;
+mod receiver;
+mod sharded;
+
+pub use layer::MemoryLayer;

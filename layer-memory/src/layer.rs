@@ -1,0 +1,345 @@
+//! A node's part in a layer in memory.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream;
+use towpath_layer_core::metrics::GROUP_DROPPED;
+use towpath_layer_core::{
+    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, Delivery, Entropy, GroupError,
+    GroupName, InboxEntry, InboxSink, LayerError, Limits, LocalId, Member, MemberStream, Message,
+    MessageIds, NameError, NodeId, Receiver, Refused, Reply, SendError, Statistics,
+};
+
+use crate::broker::Broker;
+use crate::channel::NotPushed;
+use crate::node::Node;
+use crate::receiver::MemoryReceiver;
+
+/// The longest wait for room, whoever makes it.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// A [`ChannelLayer`] inside one process.
+///
+/// One value is one node. Dropping the last reference without
+/// [`close`](ChannelLayer::close) is the death of its process: its memberships
+/// and its receivers end at once, and what it had not received stays for others.
+pub struct MemoryLayer {
+    broker: Arc<Broker>,
+    node: Arc<Node>,
+    ids: MessageIds,
+}
+
+impl MemoryLayer {
+    /// A new, empty layer with one node.
+    #[must_use]
+    pub fn new(limits: Limits, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
+        Self::on(Arc::new(Broker::new(limits, clock, entropy)))
+    }
+
+    fn on(broker: Arc<Broker>) -> Arc<Self> {
+        Arc::new(Self {
+            node: broker.join(),
+            ids: MessageIds::new(&*broker.entropy),
+            broker,
+        })
+    }
+
+    /// Another node on the same layer.
+    #[must_use]
+    pub fn another_node(&self) -> Arc<Self> {
+        Self::on(Arc::clone(&self.broker))
+    }
+
+    /// Ends this node as if its process had died, while others still hold it.
+    pub fn abandon(&self) {
+        self.broker.leave(&self.node);
+    }
+
+    fn open(&self) -> Result<&Broker, LayerError> {
+        if self.node.is_closed() {
+            return Err(LayerError::Closed);
+        }
+        Ok(&self.broker)
+    }
+
+    /// The broker, for a question about groups: ghosts are gone.
+    fn swept(&self) -> Result<&Broker, LayerError> {
+        let broker = self.open()?;
+        broker.groups.sweep_if_due(broker.clock.now());
+        Ok(broker)
+    }
+
+    fn check(&self, payload: usize, envelope: usize) -> Result<(), SendError> {
+        if self.node.is_closed() {
+            return Err(SendError::Closed);
+        }
+        let limits = self.broker.channels.limits();
+        let too_large = |size, size_max| SendError::MessageTooLarge { size, size_max };
+        if payload > limits.message_size_max {
+            return Err(too_large(payload, limits.message_size_max));
+        }
+        if envelope > limits.envelope_size_max {
+            return Err(too_large(envelope, limits.envelope_size_max));
+        }
+        Ok(())
+    }
+
+    fn send_now(&self, channel: &ChannelName, message: Message) -> Result<(), SendError> {
+        self.check(message.payload_size(), message.envelope_size())?;
+        if let Some((node, local)) = channel.as_reply() {
+            return self.reply(channel, node, local, message);
+        }
+        let channels = &self.broker.channels;
+        let pushed = channels.push(&*self.broker.clock, channel, self.ids.next(), message);
+        pushed.map_err(|_: NotPushed| SendError::ChannelFull {
+            channel: channel.clone(),
+        })
+    }
+
+    fn reply(
+        &self,
+        channel: &ChannelName,
+        node: NodeId,
+        to: LocalId,
+        message: Message,
+    ) -> Result<(), SendError> {
+        let sink = self.broker.node(node).and_then(|node| node.sink_of(to));
+        let (Some(sink), Message::Reply(reply)) = (sink, message) else {
+            self.broker.count(Counter::Dropped, 1);
+            return Ok(());
+        };
+        let delivered = sink.deliver(InboxEntry::Reply { to, reply });
+        delivered.map_err(|_: Refused| SendError::ChannelFull {
+            channel: channel.clone(),
+        })
+    }
+
+    fn member(channel: &ChannelName) -> Result<(NodeId, LocalId), NameError> {
+        channel
+            .as_reply()
+            .ok_or_else(|| NameError::misplaced(channel, "a member of a group is a reply channel"))
+    }
+
+    /// The broker, and the member's node if it is alive.
+    fn change(
+        &self,
+        channel: &ChannelName,
+    ) -> Result<(&Broker, Option<Arc<Node>>, LocalId), GroupError> {
+        let (node, local) = Self::member(channel)?;
+        if self.node.is_closed() {
+            return Err(GroupError::Closed);
+        }
+        Ok((&self.broker, self.broker.node(node), local))
+    }
+}
+
+#[async_trait]
+impl ChannelLayer for MemoryLayer {
+    fn backend(&self) -> &'static str {
+        "memory"
+    }
+
+    fn spans_processes(&self) -> bool {
+        false
+    }
+
+    fn limits(&self) -> &Limits {
+        self.broker.channels.limits()
+    }
+
+    fn node(&self) -> NodeId {
+        self.node.id
+    }
+
+    fn new_channel(&self, prefix: &str) -> Result<ChannelName, NameError> {
+        ChannelName::single_reader(prefix, &*self.broker.entropy)
+    }
+
+    async fn send(&self, channel: &ChannelName, message: Message) -> Result<(), SendError> {
+        self.send_now(channel, message)
+    }
+
+    async fn send_many(&self, batch: Vec<(ChannelName, Message)>) -> Vec<Result<(), SendError>> {
+        let sent = batch
+            .into_iter()
+            .map(|(channel, message)| self.send_now(&channel, message));
+        sent.collect()
+    }
+
+    async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {
+        let broker = self.open()?;
+        let room = async {
+            if let Some((node, local)) = channel.as_reply() {
+                let node = broker.node(node);
+                if let Some(sink) = node.and_then(|node| node.sink_of(local)) {
+                    sink.room().await;
+                }
+            } else if let Some(channel) = broker.channels.find(channel) {
+                channel.room(&*broker.clock).await;
+            }
+        };
+        // Nobody receives what expires: then the end of the wait is the signal.
+        let _room_or_not = tokio::time::timeout(ROOM_WAIT_MAX, room).await;
+        Ok(())
+    }
+
+    fn receiver(&self, channels: Vec<ChannelName>) -> Result<Box<dyn Receiver>, LayerError> {
+        self.open()?;
+        if let Some(reply) = channels.iter().find(|name| name.as_reply().is_some()) {
+            let rule = "what is sent to a reply channel comes through its node's inbox";
+            return Err(NameError::misplaced(reply, rule).into());
+        }
+        let (broker, node) = (Arc::clone(&self.broker), Arc::clone(&self.node));
+        Ok(Box::new(MemoryReceiver::new(broker, node, channels)))
+    }
+
+    async fn attach(&self, sink: Arc<dyn InboxSink>) -> Result<(), LayerError> {
+        if self.node.attach(sink) {
+            Ok(())
+        } else {
+            Err(LayerError::Closed)
+        }
+    }
+
+    async fn group_add(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+        meta: Bytes,
+    ) -> Result<(), GroupError> {
+        let (broker, node, local) = self.change(channel)?;
+        let (size, size_max) = (meta.len(), self.limits().group_meta_size_max);
+        if size > size_max {
+            return Err(GroupError::MetaTooLarge { size, size_max });
+        }
+        if let Some(node) = node {
+            broker.groups.add(&node, group, local, meta);
+        }
+        Ok(())
+    }
+
+    async fn group_discard(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+    ) -> Result<(), GroupError> {
+        let (broker, node, local) = self.change(channel)?;
+        if let Some(node) = node {
+            broker.groups.discard(&node, group, local);
+        }
+        Ok(())
+    }
+
+    async fn discard_all(&self, channel: &ChannelName) -> Result<(), GroupError> {
+        let (broker, node, local) = self.change(channel)?;
+        if let Some(node) = node {
+            broker.groups.discard_all(&node, local);
+        }
+        Ok(())
+    }
+
+    async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError> {
+        self.check(reply.payload_size(), reply.envelope_size())?;
+        let broker = &self.broker;
+        broker.groups.sweep_if_due(broker.clock.now());
+        let sent = broker.groups.send(group, &reply);
+        if sent.dropped > 0 {
+            broker.count(Counter::Dropped, sent.dropped.into());
+            metrics::counter!(GROUP_DROPPED).increment(sent.dropped.into());
+        }
+        Ok(Delivery {
+            nodes: sent.delivered + sent.dropped,
+            delivered: sent.delivered,
+            dropped: sent.dropped,
+            certain: true,
+        })
+    }
+
+    fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {
+        match self.swept() {
+            Ok(broker) => {
+                let members = broker.groups.members(group).into_iter();
+                Box::pin(stream::iter(members.map(|(node, local, meta)| {
+                    let channel = ChannelName::reply(node, local);
+                    Ok(Member { channel, meta })
+                })))
+            }
+            Err(error) => Box::pin(stream::iter([Err(error)])),
+        }
+    }
+
+    async fn group_count(&self, group: &GroupName) -> Result<u64, LayerError> {
+        Ok(self.swept()?.groups.count(group))
+    }
+
+    async fn is_member(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+    ) -> Result<bool, LayerError> {
+        let (node, local) = Self::member(channel)?;
+        Ok(self.swept()?.groups.is_member(group, node, local))
+    }
+
+    async fn channel_groups(&self, channel: &ChannelName) -> Result<Vec<GroupName>, LayerError> {
+        let (node, local) = Self::member(channel)?;
+        Ok(self.swept()?.groups.groups_of(node, local))
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupName>, LayerError> {
+        Ok(self.swept()?.groups.names())
+    }
+
+    async fn absent(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, LayerError> {
+        let broker = self.open()?;
+        let absent = nodes.iter().filter(|node| broker.node(**node).is_none());
+        Ok(absent.copied().collect())
+    }
+
+    fn count(&self, counter: Counter, by: u64) {
+        self.broker.count(counter, by);
+    }
+
+    async fn statistics(&self) -> Result<Statistics, LayerError> {
+        Ok(self.open()?.statistics())
+    }
+
+    async fn channel_statistics(
+        &self,
+        channel: &ChannelName,
+    ) -> Result<ChannelStatistics, LayerError> {
+        let broker = self.open()?;
+        Ok(broker.channels.statistics_of(&*broker.clock, channel))
+    }
+
+    async fn flush(&self) -> Result<(), LayerError> {
+        self.open()?.flush();
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), LayerError> {
+        self.open().map(|_| ())
+    }
+
+    async fn close(&self) {
+        self.broker.leave(&self.node);
+    }
+}
+
+impl Drop for MemoryLayer {
+    fn drop(&mut self) {
+        self.broker.leave(&self.node);
+    }
+}
+
+impl fmt::Debug for MemoryLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryLayer")
+            .field("node", &self.node.id)
+            .finish_non_exhaustive()
+    }
+}
