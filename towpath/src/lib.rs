@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Towpath.
+
+pub mod config;
