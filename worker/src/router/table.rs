@@ -1,0 +1,196 @@
+//! The routes as a worker looks them up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use towpath_layer_core::{ChannelKind, ChannelName, Content, Event, EventKind};
+
+use super::error::{RouteError, RouteErrors};
+use super::filter::CompiledFilter;
+use super::pin::Pin;
+use super::template::PathPattern;
+use super::websocket::Websocket;
+use super::{ChannelEntry, EVENT_CHANNELS, Entry, Router, SocketEntry};
+use crate::States;
+use crate::context::Params;
+use crate::handler::Consumer;
+use crate::meter::Meter;
+use crate::place::{Place, PlaceKind};
+
+/// All routes, ready for use.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    sockets: Vec<Arc<SocketRoute>>,
+    channels: HashMap<ChannelName, Vec<Arc<ChannelRoute>>>,
+}
+
+/// The consumers of one path.
+#[derive(Debug)]
+pub(crate) struct SocketRoute {
+    pub(crate) meter: Meter,
+    pattern: PathPattern,
+    filter: CompiledFilter,
+    /// Said to later events, if only the connect event can tell.
+    pub(crate) pin: Option<Pin>,
+    consumers: Websocket,
+    pub(crate) ignored_frame: Once,
+    pub(crate) left_unanswered: Once,
+}
+
+/// A consumer of one channel of the application.
+#[derive(Debug)]
+pub(crate) struct ChannelRoute {
+    pub(crate) meter: Meter,
+    filter: CompiledFilter,
+    pub(crate) consumer: Arc<dyn Consumer>,
+}
+
+impl Routes {
+    pub(crate) fn new(router: &Router, states: &States) -> Result<Self, RouteErrors> {
+        let mut errors = Vec::new();
+        let mut routes = Self {
+            sockets: Vec::new(),
+            channels: HashMap::new(),
+        };
+        for entry in &router.entries {
+            let added = match entry {
+                Entry::Socket(entry) => routes.add_socket(entry, states),
+                Entry::Channel(entry) => routes.add_channel(entry, states),
+            };
+            errors.extend(added.err().into_iter().flatten());
+        }
+        if errors.is_empty() {
+            Ok(routes)
+        } else {
+            Err(RouteErrors(errors))
+        }
+    }
+
+    fn add_socket(&mut self, entry: &SocketEntry, states: &States) -> Result<(), Vec<RouteError>> {
+        let label = format!("{}{}", entry.path.label(), entry.filter);
+        let fail = |reason| vec![RouteError::new(&label, reason)];
+        let pattern = entry.path.compile().map_err(fail)?;
+        let filter = entry.filter.compile_for_events().map_err(fail)?;
+        let mut errors = Vec::new();
+        for (kind, consumer) in entry.consumers.consumers() {
+            let place = Place {
+                kind,
+                params: pattern.names(),
+                states,
+            };
+            if let Err(reason) = consumer.check(&place) {
+                errors.push(RouteError::new(&label, reason));
+            }
+        }
+        let events = &entry.consumers.events;
+        for (position, (name, _)) in events.iter().enumerate() {
+            if events
+                .iter()
+                .skip(position + 1)
+                .any(|(other, _)| other == name)
+            {
+                let reason = format!("the event {name:?} has two consumers");
+                errors.push(RouteError::new(&label, reason));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        self.sockets.push(Arc::new(SocketRoute {
+            meter: Meter::new(&label),
+            pin: filter.looks_at_handshake().then(|| Pin::of(&label)),
+            pattern,
+            filter,
+            consumers: entry.consumers.clone(),
+            ignored_frame: Once::default(),
+            left_unanswered: Once::default(),
+        }));
+        Ok(())
+    }
+
+    fn add_channel(
+        &mut self,
+        entry: &ChannelEntry,
+        states: &States,
+    ) -> Result<(), Vec<RouteError>> {
+        let label = format!("{}{}", entry.name, entry.filter);
+        let fail = |reason: String| vec![RouteError::new(&label, reason)];
+        let name = ChannelName::new(&entry.name).map_err(|error| fail(error.to_string()))?;
+        if matches!(name.kind(), ChannelKind::Reply { .. }) {
+            return Err(fail("nobody receives from a reply channel".to_owned()));
+        }
+        if EVENT_CHANNELS.contains(&name.as_str()) {
+            let reason = "connections are routed by their path: use route";
+            return Err(fail(reason.to_owned()));
+        }
+        let filter = entry.filter.compile_for_content().map_err(fail)?;
+        let place = Place {
+            kind: PlaceKind::Custom,
+            params: &[],
+            states,
+        };
+        entry.consumer.check(&place).map_err(fail)?;
+        let route = ChannelRoute {
+            meter: Meter::new(&label),
+            filter,
+            consumer: Arc::clone(&entry.consumer),
+        };
+        self.channels.entry(name).or_default().push(Arc::new(route));
+        Ok(())
+    }
+
+    /// The first route that takes an event, and the parameters of its path.
+    /// The event's session is then what the consumer left.
+    pub(crate) fn socket(&self, event: &mut Event) -> Option<(&Arc<SocketRoute>, Params)> {
+        let pin = Pin::take(&mut event.session);
+        self.sockets.iter().find_map(|route| {
+            let pinned = pin.is_some() && route.pin == pin;
+            let takes = if pinned {
+                route.filter.takes_later_event(event)
+            } else {
+                route.filter.takes_event(event)
+            };
+            if !takes {
+                return None;
+            }
+            Some((route, route.pattern.matches(&event.path)?))
+        })
+    }
+
+    /// The first route that takes a message.
+    pub(crate) fn channel(
+        &self,
+        channel: &ChannelName,
+        content: &Content,
+    ) -> Option<&Arc<ChannelRoute>> {
+        let mut routes = self.channels.get(channel)?.iter();
+        routes.find(|route| route.filter.takes_content(content))
+    }
+}
+
+impl SocketRoute {
+    pub(crate) fn consumer(&self, kind: &EventKind) -> Option<&Arc<dyn Consumer>> {
+        let consumers = &self.consumers;
+        match kind {
+            EventKind::Connect(_) => consumers.connect.as_ref(),
+            EventKind::Receive(_) => consumers.receive.as_ref(),
+            EventKind::Disconnect { .. } => consumers.disconnect.as_ref(),
+            EventKind::Application(event) => {
+                let mut named = consumers.events.iter();
+                let (_, consumer) = named.find(|(name, _)| event.name == *name)?;
+                Some(consumer)
+            }
+        }
+    }
+}
+
+/// Says yes once, so that a warning about a route is written once.
+#[derive(Debug, Default)]
+pub(crate) struct Once(AtomicBool);
+
+impl Once {
+    pub(crate) fn first(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,262 @@
+//! From how a consumer ended to what its node and its peer are told.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use towpath_layer_core::{
+    Accept, Close, Completion, Deny, Entropy, Event, EventKind, Outcome, Reply, SystemEntropy,
+};
+
+use super::job::{Ending, Failure, Job, Route};
+use crate::ErrorKind;
+use crate::context::{Effects, Input};
+use crate::meter::Ended;
+use crate::router::SocketRoute;
+
+/// Policy violation (RFC 6455 §7.4.1): the peer sent what the application does
+/// not take.
+const POLICY: u16 = 1008;
+
+/// The reason of a close frame has at most 123 bytes (RFC 6455 §5.5).
+const REASON_LEN_MAX: usize = 123;
+
+/// A number under which the log has the rest of a failure.
+pub(super) fn error_id() -> ByteString {
+    format!("{:016x}", SystemEntropy.next_u64()).into()
+}
+
+/// Counts and logs how a job ended, and says what is sent back; nothing for a
+/// message of the application.
+pub(super) fn conclude(job: &Job, ending: Ending) -> Option<Reply> {
+    job.measure();
+    match (job.context.input(), &job.route) {
+        (Input::Event(event), Route::Socket(route)) => {
+            let effects = job.context.take_effects();
+            Some(conclude_event(event, route, effects, ending))
+        }
+        (Input::Event(_) | Input::Custom(..), _) => {
+            conclude_message(job, ending);
+            None
+        }
+    }
+}
+
+fn conclude_event(event: &Event, route: &SocketRoute, effects: Effects, ending: Ending) -> Reply {
+    let ending = match (ending, &effects.session) {
+        (Ending::Returned, Some(Err(reason))) => Ending::Failed(internal(reason.clone())),
+        (ending, _) => ending,
+    };
+    let (ended, mut reply) = match ending {
+        Ending::Returned => returned(event, route, &effects),
+        Ending::Failed(failure) => failed(event, route, failure),
+        Ending::Panicked(panic) => (Ended::Panicked, broken(event, route, &panic)),
+        Ending::TimedOut => {
+            let reason = "the consumer ran longer than consumer_timeout";
+            (Ended::TimedOut, broken(event, route, reason))
+        }
+        Ending::Late => (Ended::Retry, complete(event, Outcome::Retry)),
+        Ending::Stopped => (Ended::Lost, complete(event, Outcome::Lost)),
+    };
+    if let Some(completion) = &mut reply.completion {
+        completion.groups = effects.groups;
+    }
+    route.meter.count(ended);
+    reply
+}
+
+fn returned(event: &Event, route: &SocketRoute, effects: &Effects) -> (Ended, Reply) {
+    let connects = matches!(event.kind, EventKind::Connect(_));
+    if connects && !effects.answered && route.left_unanswered.first() {
+        let route = route.meter.route();
+        tracing::warn!(
+            route,
+            "the connect consumer returned without an answer; accept or deny by its Socket"
+        );
+    }
+    let changed = match &effects.session {
+        Some(Ok(session)) if *session != event.session => Some(session),
+        Some(_) | None => None,
+    };
+    let session = travelling(event, route, changed);
+    (Ended::Done, complete(event, Outcome::Done { session }))
+}
+
+/// The session as it travels on, if that is not as it came: from connect on
+/// with the pin of a route that only the connect event can find.
+fn travelling(event: &Event, route: &SocketRoute, changed: Option<&Bytes>) -> Option<Bytes> {
+    match (route.pin, changed) {
+        (Some(pin), Some(session)) => Some(pin.put(session)),
+        (Some(pin), None) if matches!(event.kind, EventKind::Connect(_)) => {
+            Some(pin.put(&event.session))
+        }
+        (Some(_), None) => None,
+        (None, changed) => changed.cloned(),
+    }
+}
+
+fn failed(event: &Event, route: &SocketRoute, failure: Failure) -> (Ended, Reply) {
+    match (failure.kind, failure.deny) {
+        (ErrorKind::Rejected, _) => (Ended::Rejected, refuse(event, 403, &failure.reason)),
+        (ErrorKind::BadPayload, _) => (Ended::BadPayload, refuse(event, 400, &failure.reason)),
+        (ErrorKind::Denied, Some(deny)) if matches!(event.kind, EventKind::Connect(_)) => {
+            (Ended::Denied, denied(event, deny))
+        }
+        (ErrorKind::Retry, _) => (Ended::Retry, complete(event, Outcome::Retry)),
+        (ErrorKind::Internal, _) if failure.unavailable => {
+            let route = route.meter.route();
+            tracing::warn!(
+                route,
+                error = failure.chain,
+                "an event was lost with the layer"
+            );
+            (Ended::Lost, complete(event, Outcome::Lost))
+        }
+        (ErrorKind::Denied | ErrorKind::Internal, _) => {
+            (Ended::Failed, broken(event, route, &failure.chain))
+        }
+    }
+}
+
+/// The application's fault: the log has all, the node has an id.
+fn broken(event: &Event, route: &SocketRoute, error: &str) -> Reply {
+    let error_id = error_id();
+    let kind = event.kind.channel();
+    let route = route.meter.route();
+    tracing::error!(route, kind, %error_id, error, "a consumer failed");
+    complete(event, Outcome::Failed { error_id })
+}
+
+/// The peer's fault: it is told why. The event is done; its consumer answered.
+fn refuse(event: &Event, status: u16, reason: &str) -> Reply {
+    tracing::debug!(reason, "a consumer refused");
+    let done = complete(event, Outcome::Done { session: None });
+    match event.kind {
+        EventKind::Connect(_) => denied(event, deny(status, reason)),
+        EventKind::Receive(_) | EventKind::Application(_) => Reply {
+            close: Some(Close {
+                code: POLICY,
+                reason: shorten(reason).into(),
+            }),
+            ..done
+        },
+        EventKind::Disconnect { .. } => done,
+    }
+}
+
+fn denied(event: &Event, deny: Deny) -> Reply {
+    Reply {
+        deny: Some(Box::new(deny)),
+        ..complete(event, Outcome::Done { session: None })
+    }
+}
+
+fn deny(status: u16, body: &str) -> Deny {
+    Deny {
+        status,
+        headers: Vec::new(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}
+
+fn complete(event: &Event, outcome: Outcome) -> Reply {
+    Reply::completion(Completion {
+        attempt: event.attempt,
+        outcome,
+        groups: Vec::new(),
+    })
+}
+
+fn shorten(reason: &str) -> &str {
+    reason
+        .get(..reason.floor_char_boundary(REASON_LEN_MAX))
+        .unwrap_or_default()
+}
+
+fn internal(reason: String) -> Failure {
+    Failure {
+        kind: ErrorKind::Internal,
+        chain: reason.clone(),
+        reason,
+        unavailable: false,
+        deny: None,
+    }
+}
+
+/// What an event is answered with whose route has no consumer for it.
+pub(super) fn conclude_unhandled(event: &Event, route: &SocketRoute) -> Reply {
+    let session = travelling(event, route, None);
+    let done = complete(event, Outcome::Done { session });
+    let (ended, reply) = match &event.kind {
+        EventKind::Connect(_) => {
+            let accept = Some(Box::new(Accept::default()));
+            (Ended::Done, Reply { accept, ..done })
+        }
+        EventKind::Disconnect { .. } => (Ended::Done, done),
+        EventKind::Receive(_) => {
+            if route.ignored_frame.first() {
+                let route = route.meter.route();
+                tracing::warn!(
+                    route,
+                    "frames are ignored: the route has no receive consumer"
+                );
+            }
+            (Ended::Ignored, done)
+        }
+        EventKind::Application(unknown) => {
+            let error = format!(
+                "the route has no consumer for the event {:?}",
+                &*unknown.name
+            );
+            (Ended::Failed, broken(event, route, &error))
+        }
+    };
+    route.meter.count(ended);
+    reply
+}
+
+/// What an event is answered with that no route takes.
+pub(super) fn conclude_unrouted(event: &Event) -> Reply {
+    match &event.kind {
+        EventKind::Connect(_) => denied(event, deny(404, "not found")),
+        EventKind::Disconnect { .. } => complete(event, Outcome::Done { session: None }),
+        EventKind::Receive(_) | EventKind::Application(_) => {
+            let error_id = error_id();
+            let kind = event.kind.channel();
+            tracing::error!(kind, %error_id, "no route takes an event of an open connection");
+            complete(event, Outcome::Failed { error_id })
+        }
+    }
+}
+
+/// Nobody waits for a message of the application: the log is all there is.
+fn conclude_message(job: &Job, ending: Ending) {
+    let meter = job.route.meter();
+    let channel = job.context.channel();
+    let (ended, error) = match ending {
+        Ending::Returned => return meter.count(Ended::Done),
+        Ending::Failed(failure) => (
+            match failure.kind {
+                ErrorKind::Rejected => Ended::Rejected,
+                ErrorKind::BadPayload => Ended::BadPayload,
+                ErrorKind::Internal if failure.unavailable => Ended::Lost,
+                ErrorKind::Denied | ErrorKind::Internal | ErrorKind::Retry => Ended::Failed,
+            },
+            failure.chain,
+        ),
+        Ending::Panicked(panic) => (Ended::Panicked, panic),
+        Ending::TimedOut => (
+            Ended::TimedOut,
+            "the consumer ran longer than consumer_timeout".to_owned(),
+        ),
+        Ending::Late => (
+            Ended::TimedOut,
+            "the message waited for a thread longer than consumer_timeout".to_owned(),
+        ),
+        Ending::Stopped => (
+            Ended::Lost,
+            "the worker stopped before the consumer had ended".to_owned(),
+        ),
+    };
+    meter.count(ended);
+    let error_id = error_id();
+    tracing::error!(channel, %error_id, error, "a message is gone: its consumer failed");
+}
