@@ -1,3 +1,60 @@
-//! Placeholder.
+//! The conformance suite and the test harnesses of Towpath.
+//!
+//! A backend is whatever passes [`conformance!`]. To prove one of your own,
+//! say how the suite makes it, and make a test of every case:
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use towpath_layer_core::{ChannelLayer, Limits, NodeId};
+//! use towpath_testkit::{Backend, Factory, async_trait, conformance};
+//!
+//! # #[derive(Debug)]
+//! # struct Store(Limits);
+//! # impl Store {
+//! #     async fn start(limits: Limits) -> Self { Self(limits) }
+//! #     async fn connect(&self) -> Arc<dyn ChannelLayer> { panic!("{:?}", self.0) }
+//! #     async fn kill(&self, node: NodeId) { panic!("{node}") }
+//! # }
+//! struct Mine;
+//!
+//! #[async_trait]
+//! impl Factory for Mine {
+//!     async fn backend(&self, limits: Limits) -> Arc<dyn Backend> { Arc::new(Store::start(limits).await) }
+//! }
+//!
+//! #[async_trait]
+//! impl Backend for Store {
+//!     async fn node(&self) -> Arc<dyn ChannelLayer> { self.connect().await }
+//!     async fn crash(&self, node: NodeId) { self.kill(node).await }
+//!     async fn pass(&self, time: Duration) { tokio::time::sleep(time).await }
+//! }
+//!
+//! conformance!(Mine);
+//! # fn main() {}
+//! ```
+//!
+//! That is all that has to stand in `tests/conformance.rs`. Besides:
+//!
+//! - [`model`] runs random operations against a backend and compares what they
+//!   show with a plain model, or with another backend;
+//! - [`CollectingSink`] is the inbox of a node without sockets;
+//! - [`redis`] starts a Redis server of a test's own.
+//!
+//! Nothing here is for use outside tests: what goes wrong panics.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "the crate is a test: it says what it expects by panicking"
+)]
+
+mod backend;
+pub mod conformance;
 
 pub mod redis;
+mod sink;
+
+pub use async_trait::async_trait;
+pub use backend::{Backend, Factory, Faults};
+pub use sink::{CollectingSink, Seen};

@@ -1,0 +1,142 @@
+//! A backend that hangs or comes back empty (contract §5, §8). Only for
+//! backends that are processes of their own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use towpath_layer_core::ChannelLayer;
+
+use super::support::{
+    Peer, Reader, add, channel, empty, group, message, reply, reply_number, within,
+};
+use crate::{Backend, Factory, Faults};
+
+/// How often a case tries again what the backend did not answer.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// The faults of the backend; a case that has to go without says so.
+fn faults<'a>(backend: &'a dyn Backend, case: &str) -> Option<&'a dyn Faults> {
+    let faults = backend.faults();
+    if faults.is_none() {
+        eprintln!("{case}: not run, {backend:?} supports no faults");
+    }
+    faults
+}
+
+/// Sends until the backend accepts it. An error is transient, and nothing else.
+async fn send_at_last(layer: &Arc<dyn ChannelLayer>, number: u64) {
+    let name = channel("work");
+    let sending = async {
+        while let Err(error) = layer.send(&name, message(number)).await {
+            assert!(error.is_transient(), "{error}");
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    within("send", sending).await;
+}
+
+/// Receivers wait out the restart of a backend, and senders may try again.
+pub async fn after_an_empty_restart_all_goes_on(factory: &dyn Factory) {
+    let backend = empty(factory).await;
+    let Some(faults) = faults(&*backend, "after_an_empty_restart_all_goes_on") else {
+        return;
+    };
+    let (layer, other) = (backend.node().await, backend.node().await);
+    let mut reader = Reader::new(&layer, &[&channel("work")]);
+    send_at_last(&other, 1).await;
+    assert_eq!(reader.take(1).await, [1]);
+    let restart = async {
+        within("restart", faults.restart_empty()).await;
+        send_at_last(&other, 2).await;
+    };
+    let (numbers, ()) = futures_util::join!(reader.take(1), restart);
+    assert_eq!(numbers, [2]);
+    within("ping", layer.ping()).await.unwrap();
+}
+
+/// Nodes announce their memberships to a backend that has come back empty.
+pub async fn after_an_empty_restart_groups_heal(factory: &dyn Factory) {
+    let backend = empty(factory).await;
+    let Some(faults) = faults(&*backend, "after_an_empty_restart_groups_heal") else {
+        return;
+    };
+    let (peer, other) = (Peer::new(&*backend).await, backend.node().await);
+    let room = group("room");
+    let (local, name) = peer.connect();
+    add(&peer.layer, &room, &name).await;
+    assert!(within("the join", joined(&peer, &room, local)).await);
+    within("restart", faults.restart_empty()).await;
+    let healing = async {
+        let mut number = 0;
+        loop {
+            let sent = other.group_send(&room, reply(number)).await;
+            if sent.is_ok_and(|sent| sent.delivered == 1) {
+                return number;
+            }
+            number += 1;
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    let number = within("the group heals", healing).await;
+    assert_eq!(reply_number(&peer.sink.next(local).await), number);
+    let member = within("is_member", other.is_member(&room, &name)).await;
+    assert!(member.unwrap());
+}
+
+async fn joined(
+    peer: &Peer,
+    room: &towpath_layer_core::GroupName,
+    local: towpath_layer_core::LocalId,
+) -> bool {
+    while !peer.sink.knows(room, local) {
+        tokio::time::sleep(AGAIN).await;
+    }
+    true
+}
+
+/// While a backend hangs, sends wait or fail with an error that says so; when
+/// it goes on, what it accepted arrives once and in order.
+pub async fn a_pause_loses_and_doubles_nothing(factory: &dyn Factory) {
+    let backend = empty(factory).await;
+    let Some(faults) = faults(&*backend, "a_pause_loses_and_doubles_nothing") else {
+        return;
+    };
+    let (layer, other) = (backend.node().await, backend.node().await);
+    let name = channel("big.work");
+    let mut reader = Reader::new(&layer, &[&name]);
+    let paused = faults.pause(Duration::from_secs(2));
+    let last = 200;
+    let sending = async {
+        let mut accepted = BTreeSet::new();
+        for number in 0..last {
+            match other.send(&name, message(number)).await {
+                Ok(()) => {
+                    accepted.insert(number);
+                }
+                Err(error) => assert!(error.is_transient(), "{error}"),
+            }
+            tokio::time::sleep(AGAIN / 5).await;
+        }
+        accepted
+    };
+    let ((), mut accepted) = within("send", async { futures_util::join!(paused, sending) }).await;
+    within("send", async {
+        while other.send(&name, message(last)).await.is_err() {
+            tokio::time::sleep(AGAIN).await;
+        }
+    })
+    .await;
+    accepted.insert(last);
+    let mut received = Vec::new();
+    while received.last() != Some(&last) {
+        received.extend(reader.take(1).await);
+    }
+    assert!(
+        received.is_sorted_by(|one, next| one < next),
+        "{received:?}"
+    );
+    let received = received.into_iter().collect();
+    let lost: Vec<_> = accepted.difference(&received).collect();
+    assert!(lost.is_empty(), "accepted and lost: {lost:?}");
+}
