@@ -51,7 +51,7 @@
 
 mod backend;
 pub mod conformance;
-
+pub mod model;
 pub mod redis;
 mod sink;
 

@@ -1,0 +1,225 @@
+//! Runs steps on a backend and writes down what they show.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use tokio::time::timeout;
+use towpath_layer_core::{
+    ChannelLayer, ChannelName, Content, Frame, GroupName, LocalId, Message, Reply, SendError,
+};
+
+use super::{CHANNELS, CONNECTIONS, GROUPS, NODES, Observed, Shown, Step};
+use crate::{Backend, CollectingSink};
+
+/// How long one step may take, besides the passing of time.
+const STEP_MAX: Duration = Duration::from_secs(15);
+
+/// The reply that is sent to see that those before it have come.
+const BARRIER: u64 = u64::MAX;
+
+pub(super) async fn run(backend: &dyn Backend, steps: &[Step]) -> Observed {
+    let mut run = Run::new(backend).await;
+    let mut shown = Vec::new();
+    for (at, step) in (0..).zip(steps) {
+        if matches!(step, Step::Pass) {
+            backend.pass(super::PASS).await;
+        }
+        match timeout(STEP_MAX, run.apply(at, step)).await {
+            Ok(step) => shown.push(step),
+            Err(_) => panic!("{step:?} took longer than {STEP_MAX:?}"),
+        }
+    }
+    run.collect().await;
+    for node in &run.nodes {
+        node.layer.close().await;
+    }
+    Observed {
+        steps: shown,
+        replies: run.replies,
+    }
+}
+
+struct Node {
+    layer: Arc<dyn ChannelLayer>,
+    sink: Arc<CollectingSink>,
+}
+
+struct Run {
+    nodes: Vec<Node>,
+    channels: Vec<ChannelName>,
+    groups: Vec<GroupName>,
+    /// Connection n is on node n modulo the number of nodes.
+    connections: Vec<(LocalId, ChannelName)>,
+    replies: Vec<Vec<u64>>,
+}
+
+impl Run {
+    async fn new(backend: &dyn Backend) -> Self {
+        let mut nodes = Vec::new();
+        for _ in 0..NODES {
+            let layer = backend.node().await;
+            let sink = Arc::new(CollectingSink::new(layer.limits()));
+            layer.attach(sink.clone()).await.unwrap();
+            nodes.push(Node { layer, sink });
+        }
+        let connections = (0..CONNECTIONS).map(|number| {
+            let node = &nodes[number % NODES];
+            let local = node.sink.open();
+            (local, ChannelName::reply(node.layer.node(), local))
+        });
+        let group = |number| GroupName::new(format!("group-{number}")).unwrap();
+        Self {
+            connections: connections.collect(),
+            nodes,
+            channels: CHANNELS.map(|name| ChannelName::new(name).unwrap()).into(),
+            groups: (0..GROUPS).map(group).collect(),
+            replies: vec![Vec::new(); CONNECTIONS],
+        }
+    }
+
+    async fn apply(&mut self, at: u64, step: &Step) -> Shown {
+        let layer = |node: &usize| &self.nodes[*node].layer;
+        let member = |member: &usize| &self.connections[*member].1;
+        match step {
+            Step::Send {
+                node,
+                channel,
+                count,
+            } => send(layer(node), &self.channels[*channel], at, *count).await,
+            Step::Receive { node, channel, max } => {
+                receive(layer(node), &self.channels[*channel], *max).await
+            }
+            Step::Reply { node, to } => {
+                let reply = Reply::text(at.to_string());
+                layer(node).send(member(to), reply.into()).await.unwrap();
+                Shown::Done
+            }
+            Step::Add {
+                node,
+                group,
+                member: who,
+                meta,
+            } => {
+                let (group, meta) = (&self.groups[*group], Bytes::from(vec![*meta]));
+                let added = layer(node).group_add(group, member(who), meta).await;
+                added.unwrap();
+                Shown::Done
+            }
+            Step::Discard {
+                node,
+                group,
+                member: who,
+            } => {
+                let group = &self.groups[*group];
+                let ended = layer(node).group_discard(group, member(who)).await;
+                ended.unwrap();
+                Shown::Done
+            }
+            Step::DiscardAll { node, member: who } => {
+                layer(node).discard_all(member(who)).await.unwrap();
+                Shown::Done
+            }
+            Step::GroupSend { node, group } => {
+                let reply = Reply::text(at.to_string());
+                let sent = layer(node).group_send(&self.groups[*group], reply).await;
+                let sent = sent.unwrap();
+                Shown::Delivered(sent.nodes, sent.delivered, sent.dropped)
+            }
+            Step::Members { node, group } => self.members(layer(node), *group).await,
+            Step::ChannelGroups { node, member: who } => {
+                let groups = layer(node).channel_groups(member(who)).await.unwrap();
+                let number = |group| self.groups.iter().position(|known| known == group);
+                Shown::Groups(groups.iter().filter_map(number).collect())
+            }
+            Step::Pass => Shown::Done,
+            Step::Flush { node } => {
+                let layer = Arc::clone(layer(node));
+                // What is on its way to a connection may go with the flush.
+                self.collect().await;
+                layer.flush().await.unwrap();
+                Shown::Done
+            }
+        }
+    }
+
+    async fn members(&self, layer: &Arc<dyn ChannelLayer>, group: usize) -> Shown {
+        let group = &self.groups[group];
+        let listed: Vec<_> = layer.group_members(group).try_collect().await.unwrap();
+        let count = layer.group_count(group).await.unwrap();
+        assert_eq!(listed.len() as u64, count, "the list and the count");
+        let number = |name| {
+            let mut known = self.connections.iter();
+            let number = known.position(|(_, known)| known == name);
+            number.expect("a connection of this run")
+        };
+        let members: BTreeMap<_, _> = listed
+            .iter()
+            .map(|member| (number(&member.channel), member.meta.to_vec()))
+            .collect();
+        assert_eq!(members.len(), listed.len(), "a member is listed once");
+        Shown::Members(members)
+    }
+
+    /// Waits until every connection has what was sent to it.
+    async fn collect(&mut self) {
+        for (number, (local, name)) in self.connections.iter().enumerate() {
+            let node = &self.nodes[number % NODES];
+            let barrier = Reply::text(BARRIER.to_string());
+            node.layer.send(name, barrier.into()).await.unwrap();
+            loop {
+                let reply = node.sink.next(*local).await;
+                let Some(Frame::Text(text)) = &reply.frame else {
+                    panic!("a reply of nobody's: {reply:?}");
+                };
+                match text.parse().unwrap() {
+                    BARRIER => break,
+                    reply => self.replies[number].push(reply),
+                }
+            }
+        }
+    }
+}
+
+async fn send(
+    layer: &Arc<dyn ChannelLayer>,
+    channel: &ChannelName,
+    at: u64,
+    count: usize,
+) -> Shown {
+    let message: Message = Content::encode(&at).unwrap().into();
+    let sent = match count {
+        1 => vec![layer.send(channel, message).await],
+        _ => {
+            layer
+                .send_many(vec![(channel.clone(), message); count])
+                .await
+        }
+    };
+    let accepted = sent.into_iter().map(|sent| match sent {
+        Ok(()) => true,
+        Err(SendError::ChannelFull { .. }) => false,
+        Err(other) => panic!("{other}"),
+    });
+    Shown::Sent(accepted.collect())
+}
+
+/// Receives what is there, and gives back the rest.
+async fn receive(layer: &Arc<dyn ChannelLayer>, channel: &ChannelName, max: usize) -> Shown {
+    let seen = layer.channel_statistics(channel).await.unwrap();
+    let count = usize::try_from(seen.pending).map_or(max, |pending| pending.min(max));
+    let mut receiver = layer.receiver(vec![channel.clone()]).unwrap();
+    let mut received = Vec::new();
+    while received.len() < count {
+        let rest = count - received.len();
+        receiver.receive_many(&mut received, rest).await.unwrap();
+    }
+    receiver.close().await.unwrap();
+    let numbers = received.iter().map(|one| match &one.message {
+        Message::Custom(content) => content.decode().unwrap(),
+        other => panic!("not a number: {other:?}"),
+    });
+    Shown::Received(numbers.collect())
+}
