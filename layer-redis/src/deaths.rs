@@ -1,0 +1,156 @@
+//! Nodes that are dead: found, and their memberships removed.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+use towpath_layer_core::{GroupName, LocalId, NodeId};
+
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::keys::NodeKeys;
+use crate::scripts::GROUP_PURGE;
+use crate::value;
+
+/// Members removed in one script.
+const MEMBERS_MAX: usize = 256;
+/// Nodes asked about in one pipeline.
+const NODES_MAX: usize = 256;
+
+/// Since when this node has been in unbroken contact with its Redis. Only then
+/// has it seen that another had the time to renew its lease and did not.
+#[derive(Debug, Default)]
+pub(crate) struct Contact {
+    since: Option<(u64, Duration)>,
+}
+
+impl Contact {
+    pub(crate) fn lost(&mut self) {
+        self.since = None;
+    }
+
+    /// Takes note of one more exchange; says how long the contact has lasted.
+    fn goes_on(&mut self, serial: u64, asked: Duration, answered: Duration) -> Duration {
+        match self.since {
+            Some((known, since)) if known == serial => answered.saturating_sub(since),
+            _ => {
+                self.since = Some((serial, asked));
+                answered.saturating_sub(asked)
+            }
+        }
+    }
+}
+
+impl Core {
+    /// All nodes that have or had a lease.
+    pub(crate) async fn known_nodes(&self) -> Result<Vec<NodeId>, Failure> {
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(self.keys.nodes());
+        let nodes = value::texts(self.link.run_one(command).await?)?;
+        Ok(nodes
+            .iter()
+            .filter_map(|node| NodeId::from_str(node).ok())
+            .collect())
+    }
+
+    /// Which of some nodes have no lease.
+    pub(crate) async fn absent(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, Failure> {
+        let mut absent = Vec::new();
+        for nodes in nodes.chunks(NODES_MAX) {
+            let questions = nodes.iter().map(|node| {
+                let mut question = redis::cmd("EXISTS");
+                question.arg(self.keys.node(*node).lease);
+                question
+            });
+            let answers = self.link.run(questions).await?;
+            for (node, answer) in nodes.iter().zip(answers) {
+                if value::int(&answer?)? == 0 {
+                    absent.push(*node);
+                }
+            }
+        }
+        Ok(absent)
+    }
+
+    /// Declares dead whoever had a whole lease to show up and did not.
+    pub(crate) async fn bury_the_dead(&self, contact: &mut Contact) -> Result<(), Failure> {
+        let lease = self.limits.lease;
+        let session = self.link.session()?;
+        let asked = self.clock.now();
+        let nodes = self.known_nodes().await?;
+        let absent = self.absent(&nodes).await?;
+        let answered = self.clock.now();
+        if answered.saturating_sub(asked) > lease / 3 {
+            // The server stood still, and with it everybody's renewals.
+            contact.lost();
+        }
+        if contact.goes_on(session.serial(), asked, answered) < lease {
+            return Ok(());
+        }
+        for node in absent {
+            if node != self.node {
+                self.bury(node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all that a node without a lease has left.
+    pub(crate) async fn bury(&self, node: NodeId) -> Result<(), Failure> {
+        if !self.end_lease(node).await? {
+            return Ok(());
+        }
+        tracing::info!(dead = %node, "the node's memberships end");
+        let keys = self.keys.node(node);
+        for group in self.groups_of_node(&keys).await? {
+            // Before the look at the lease: a node that comes back draws another.
+            let mut question = redis::cmd("HGET");
+            question
+                .arg(self.keys.registry(&group))
+                .arg(node.to_string());
+            let token = self.link.run_one(question).await?;
+            if !self.purge(&keys, &group).await? {
+                return Ok(());
+            }
+            if let Ok(token) = value::text(token) {
+                let removal = self.unregister_command(&group, node, &token);
+                self.link.run_one(removal).await?;
+            }
+        }
+        let mut forget = redis::cmd("SREM");
+        forget.arg(self.keys.nodes()).arg(node.to_string());
+        self.link.run_one(forget).await.map(drop)
+    }
+
+    /// Removes the members of one group; fails to if the node has come back.
+    async fn purge(&self, node: &NodeKeys, group: &GroupName) -> Result<bool, Failure> {
+        let mut fields = redis::cmd("HKEYS");
+        fields.arg(node.members(group));
+        let members = value::texts(self.link.run_one(fields).await?)?;
+        let members: Vec<_> = members
+            .iter()
+            .filter_map(|local| LocalId::from_str(local).ok())
+            .collect();
+        // Also without members: the index may still name the group.
+        let chunks = members.chunks(MEMBERS_MAX);
+        let none: &[LocalId] = &[];
+        for members in chunks.chain(members.is_empty().then_some(none)) {
+            let answer = self.link.run_one(purge_command(node, group, members));
+            if answer.await? == Value::Int(0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn purge_command(node: &NodeKeys, group: &GroupName, members: &[LocalId]) -> Cmd {
+    let mut keys = vec![node.lease.clone(), node.index.clone(), node.members(group)];
+    keys.extend(members.iter().map(|local| node.groups_of(*local)));
+    let mut command = GROUP_PURGE.call(keys.iter().map(String::as_str));
+    command.arg(group.as_str());
+    for local in members {
+        command.arg(local.to_string());
+    }
+    command
+}

@@ -1,0 +1,299 @@
+//! Sending: what many callers send at the same time goes out together.
+//!
+//! One task writes. While it waits for an answer, what is to be sent next
+//! gathers; then all of it leaves in one pipeline, one script for each channel
+//! or inbox. At low load a batch holds one message and leaves at once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redis::{Cmd, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use towpath_layer_core::{ChannelName, NodeId};
+
+use crate::accounts::statistics_ttl_s;
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::scripts::{CHANNEL_SEND, INBOX_PUSH};
+use crate::{LIST_GRACE, millis, value};
+
+/// Messages that wait to be written; then callers wait.
+const JOBS_MAX: usize = 4_096;
+/// Bytes that wait to be written or are on their way; then callers wait.
+const BYTES_MAX: usize = 64 << 20;
+/// Messages in one pipeline.
+const BATCH_MAX: usize = 1_024;
+/// Bytes in one pipeline; one message more may go with them.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Target {
+    Channel(ChannelName),
+    Inbox(NodeId),
+}
+
+/// How an inbox treats an entry when it is full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Class {
+    /// It is refused; so is every message for a channel.
+    Bounded,
+    /// It is refused, and the node learns that it misses something.
+    Group,
+    /// It is taken.
+    Unbounded,
+}
+
+/// What became of a message that Redis has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Taken,
+    Full,
+    /// The node has no lease.
+    Gone,
+}
+
+/// One message on its way.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) target: Target,
+    pub(crate) class: Class,
+    pub(crate) entry: Bytes,
+}
+
+#[derive(Debug)]
+struct Job {
+    parcel: Parcel,
+    answer: oneshot::Sender<Result<Verdict, Failure>>,
+    /// Keeps its bytes counted.
+    _held: OwnedSemaphorePermit,
+}
+
+type Answer = oneshot::Receiver<Result<Verdict, Failure>>;
+
+/// The way to the writing task.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    jobs: mpsc::Sender<Job>,
+    queue: Mutex<Option<mpsc::Receiver<Job>>>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Outgoing {
+    pub(crate) fn new() -> Self {
+        let (jobs, queue) = mpsc::channel(JOBS_MAX);
+        Self {
+            jobs,
+            queue: Mutex::new(Some(queue)),
+            bytes: Arc::new(Semaphore::new(BYTES_MAX)),
+        }
+    }
+
+    async fn submit(&self, parcel: Parcel) -> Result<Answer, Failure> {
+        let size = parcel.entry.len().min(BYTES_MAX);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let held = Arc::clone(&self.bytes).acquire_many_owned(size).await;
+        let (answer, receiver) = oneshot::channel();
+        let job = Job {
+            parcel,
+            answer,
+            _held: held.map_err(|_| Failure::ended())?,
+        };
+        let sent = self.jobs.send(job).await;
+        sent.map_err(|_| Failure::ended())?;
+        Ok(receiver)
+    }
+}
+
+impl Core {
+    /// Sends messages, in order where they have the same target. One verdict
+    /// for each, in order.
+    pub(crate) async fn dispatch(&self, parcels: Vec<Parcel>) -> Vec<Result<Verdict, Failure>> {
+        let count = parcels.len();
+        let mut verdicts = Vec::with_capacity(count);
+        if let Err(failure) = self.link.session() {
+            verdicts.resize(count, Err(failure));
+            return verdicts;
+        }
+        let sending = async {
+            // The queue may be shorter than the batch: answers are waited for
+            // only when everything is in it or it moves.
+            let mut answers = Vec::with_capacity(count);
+            for parcel in parcels {
+                answers.push(self.outgoing.submit(parcel).await);
+            }
+            for answer in answers {
+                verdicts.push(match answer {
+                    Ok(answer) => answer.await.unwrap_or_else(|_| Err(Failure::ended())),
+                    Err(failure) => Err(failure),
+                });
+            }
+        };
+        let _in_time = tokio::time::timeout(self.options.call_timeout, sending).await;
+        verdicts.resize(count, Err(Failure::timed_out()));
+        verdicts
+    }
+
+    /// Sends one message.
+    pub(crate) async fn dispatch_one(&self, parcel: Parcel) -> Result<Verdict, Failure> {
+        self.link.session()?;
+        let sending = async {
+            let answer = self.outgoing.submit(parcel).await?;
+            answer.await.unwrap_or_else(|_| Err(Failure::ended()))
+        };
+        self.in_time(sending).await
+    }
+
+    /// Writes what is to be sent, for as long as this node lives.
+    pub(crate) async fn write_outgoing(&self) {
+        let Some(mut queue) = self.outgoing.queue.lock().take() else {
+            return;
+        };
+        let mut jobs = Vec::with_capacity(BATCH_MAX);
+        while queue.recv_many(&mut jobs, BATCH_MAX).await > 0 {
+            while !jobs.is_empty() {
+                let batch = next_batch(&mut jobs);
+                self.write(batch).await;
+            }
+        }
+    }
+
+    async fn write(&self, jobs: Vec<Job>) {
+        let batches = by_target(jobs);
+        let commands = batches
+            .iter()
+            .map(|(target, jobs)| self.command(target, jobs));
+        match self.link.run(commands).await {
+            Ok(answers) => {
+                for ((target, jobs), answer) in batches.into_iter().zip(answers) {
+                    self.settle(&target, jobs, answer);
+                }
+            }
+            Err(failure) => {
+                for job in batches.into_iter().flat_map(|(_, jobs)| jobs) {
+                    tell(job, Err(failure.clone()));
+                }
+            }
+        }
+    }
+
+    fn command(&self, target: &Target, jobs: &[Job]) -> Cmd {
+        match target {
+            Target::Channel(channel) => {
+                let expiry = self.limits.expiry_of(channel);
+                let keys = self.keys.channel(channel);
+                let mut command = CHANNEL_SEND.call([&*keys.list, &keys.statistics]);
+                command
+                    .arg(self.limits.capacity_of(channel))
+                    .arg(millis(expiry))
+                    .arg(millis(expiry + LIST_GRACE))
+                    .arg(statistics_ttl_s(channel));
+                for job in jobs {
+                    command.arg(&*job.parcel.entry);
+                }
+                command
+            }
+            Target::Inbox(node) => {
+                let keys = self.keys.node(*node);
+                let mut command =
+                    INBOX_PUSH.call([&*keys.lease, &keys.inbox, &keys.bytes, &keys.gap]);
+                command
+                    .arg(self.limits.inbox_entries_max)
+                    .arg(self.limits.inbox_bytes_max)
+                    .arg(millis(self.inbox_ttl()));
+                for job in jobs {
+                    let class = match job.parcel.class {
+                        Class::Bounded => "b",
+                        Class::Group => "g",
+                        Class::Unbounded => "u",
+                    };
+                    command.arg(class).arg(&*job.parcel.entry);
+                }
+                command
+            }
+        }
+    }
+
+    fn settle(&self, target: &Target, jobs: Vec<Job>, answer: Result<Value, Failure>) {
+        let verdicts = match target {
+            Target::Channel(channel) => answer.and_then(|answer| {
+                let taken = usize::try_from(value::int(&answer)?).unwrap_or(0);
+                if taken > 0 {
+                    self.accounts.sent(channel);
+                }
+                let mut verdicts = vec![Verdict::Taken; taken.min(jobs.len())];
+                verdicts.resize(jobs.len(), Verdict::Full);
+                Ok(verdicts)
+            }),
+            Target::Inbox(_) => answer.and_then(inbox_verdicts),
+        };
+        match verdicts {
+            Ok(verdicts) if verdicts.len() == jobs.len() => {
+                for (job, verdict) in jobs.into_iter().zip(verdicts) {
+                    tell(job, Ok(verdict));
+                }
+            }
+            Ok(_) => jobs
+                .into_iter()
+                .for_each(|job| tell(job, Err(Failure::unexpected()))),
+            Err(failure) => jobs
+                .into_iter()
+                .for_each(|job| tell(job, Err(failure.clone()))),
+        }
+    }
+}
+
+fn inbox_verdicts(answer: Value) -> Result<Vec<Verdict>, Failure> {
+    let verdict = |value: Value| {
+        Ok(match value::int(&value)? {
+            0 => Verdict::Taken,
+            1 => Verdict::Full,
+            2 => Verdict::Gone,
+            _ => return Err(Failure::unexpected()),
+        })
+    };
+    value::list(answer)?.into_iter().map(verdict).collect()
+}
+
+/// Takes what goes into the next pipeline off the front.
+fn next_batch(jobs: &mut Vec<Job>) -> Vec<Job> {
+    let mut bytes = 0;
+    let fits = |job: &Job| {
+        let fits = bytes < BATCH_BYTES;
+        bytes += job.parcel.entry.len();
+        fits
+    };
+    let count = jobs.iter().map(fits).take_while(|fits| *fits).count();
+    let rest = jobs.split_off(count);
+    let mut batch = std::mem::replace(jobs, rest);
+    // Nobody waits for these any more: they were given up before they left.
+    batch.retain(|job| !job.answer.is_closed());
+    batch
+}
+
+/// Gathers jobs with the same target, in order.
+fn by_target(jobs: Vec<Job>) -> Vec<(Target, Vec<Job>)> {
+    let mut places = HashMap::new();
+    let mut batches: Vec<(Target, Vec<Job>)> = Vec::new();
+    for job in jobs {
+        let place = match places.entry(job.parcel.target.clone()) {
+            Entry::Occupied(place) => *place.get(),
+            Entry::Vacant(place) => {
+                batches.push((job.parcel.target.clone(), Vec::new()));
+                *place.insert(batches.len() - 1)
+            }
+        };
+        if let Some((_, batch)) = batches.get_mut(place) {
+            batch.push(job);
+        }
+    }
+    batches
+}
+
+fn tell(job: Job, verdict: Result<Verdict, Failure>) {
+    // A caller that has given up is not told.
+    let _told = job.answer.send(verdict);
+}

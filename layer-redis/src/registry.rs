@@ -1,0 +1,110 @@
+//! The registry of a group: which nodes have members of it.
+//!
+//! It maps a node to a token that every add and every announcement draws anew.
+//! Whoever removes a node removes the token that it saw, so an add that came in
+//! between stands.
+
+use std::str::FromStr;
+
+use redis::Cmd;
+use towpath_layer_core::{GroupName, NodeId};
+
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::scripts::REGISTRY_REMOVE;
+use crate::value;
+
+/// Registry entries written in one pipeline.
+const BATCH_MAX: usize = 256;
+
+impl Core {
+    /// Enters a node with a new token.
+    pub(crate) fn register_command(&self, group: &GroupName, node: NodeId) -> Cmd {
+        let mut command = redis::cmd("HSET");
+        command
+            .arg(self.keys.registry(group))
+            .arg(node.to_string())
+            .arg(self.token());
+        command
+    }
+
+    /// Removes a node, if its token is still the one seen.
+    pub(crate) fn unregister_command(&self, group: &GroupName, node: NodeId, token: &str) -> Cmd {
+        let registry = self.keys.registry(group);
+        let mut command = REGISTRY_REMOVE.call([&*registry]);
+        command.arg(node.to_string()).arg(token);
+        command
+    }
+
+    /// Enters this node for some groups.
+    pub(crate) async fn register(
+        &self,
+        groups: impl IntoIterator<Item = GroupName>,
+    ) -> Result<(), Failure> {
+        let groups: Vec<_> = groups.into_iter().collect();
+        for groups in groups.chunks(BATCH_MAX) {
+            let entered = groups
+                .iter()
+                .map(|group| self.register_command(group, self.node));
+            for answer in self.link.run(entered).await? {
+                answer?;
+            }
+            self.registered.lock().extend(groups.iter().cloned());
+        }
+        Ok(())
+    }
+
+    /// The nodes with members of a group, and their tokens.
+    pub(crate) async fn nodes_of(
+        &self,
+        group: &GroupName,
+    ) -> Result<Vec<(NodeId, String)>, Failure> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.keys.registry(group));
+        let entries = value::pairs(self.link.run_one(command).await?)?;
+        let entry = |(node, token)| {
+            let node = NodeId::from_str(&value::text(node)?).map_err(Failure::known)?;
+            Ok((node, value::text(token)?))
+        };
+        entries.into_iter().map(entry).collect()
+    }
+
+    /// Leaves the registry of groups whose fences have come out of the inbox
+    /// and that are still empty. The token is read before the look at the
+    /// members: an add that either of them misses has drawn another.
+    pub(crate) async fn leave_registries(&self, groups: &[GroupName]) -> Result<(), Failure> {
+        for groups in groups.chunks(BATCH_MAX) {
+            let tokens = self.link.run(groups.iter().map(|group| {
+                let mut command = redis::cmd("HGET");
+                command
+                    .arg(self.keys.registry(group))
+                    .arg(self.node.to_string());
+                command
+            }));
+            let tokens = tokens.await?;
+            let members = self.link.run(groups.iter().map(|group| {
+                let mut command = redis::cmd("EXISTS");
+                command.arg(self.own.members(group));
+                command
+            }));
+            let mut removed = Vec::new();
+            let mut emptied = Vec::new();
+            for ((group, token), members) in groups.iter().zip(tokens).zip(members.await?) {
+                if value::int(&members?)? == 0 {
+                    emptied.push(group);
+                    if let Ok(token) = value::text(token?) {
+                        removed.push(self.unregister_command(group, self.node, &token));
+                    }
+                }
+            }
+            for answer in self.link.run(removed).await? {
+                answer?;
+            }
+            let mut registered = self.registered.lock();
+            for group in emptied {
+                registered.remove(group);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+-- Appends messages to a channel as far as its capacity goes; says how many.
+-- KEYS: list, statistics
+-- ARGV: capacity, expiry_ms, list_ttl_ms, statistics_ttl_s (0: none), message...
+local list, statistics = KEYS[1], KEYS[2]
+local capacity, expiry = tonumber(ARGV[1]), tonumber(ARGV[2])
+local counted = ARGV[4] ~= '0'
+local asked = #ARGV - 4
+local now = now_ms()
+local length = redis.call('LLEN', list)
+local expired = 0
+-- What has expired holds no capacity; it is looked for only when it matters.
+if length + asked > capacity then
+    expired = drop_expired(list, now)
+    length = length - expired
+end
+local taken = math.min(asked, math.max(capacity - length, 0))
+local until_ms = struct.pack('>I8', now + expiry)
+for i = 5, 4 + taken do
+    redis.call('RPUSH', list, until_ms .. ARGV[i])
+end
+if taken > 0 then
+    redis.call('PEXPIRE', list, ARGV[3])
+end
+if counted then
+    if taken > 0 and redis.call('HINCRBY', statistics, 'sent', taken) == taken then
+        redis.call('EXPIRE', statistics, ARGV[4])
+    end
+    if taken < asked then
+        redis.call('HINCRBY', statistics, 'full', asked - taken)
+        keep(statistics, ARGV[4] * 1000)
+    end
+    if expired > 0 then
+        redis.call('HINCRBY', statistics, 'expired', expired)
+    end
+end
+return taken

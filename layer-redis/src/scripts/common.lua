@@ -1,0 +1,40 @@
+-- Stands before every script that deals with deadlines or with an inbox.
+
+-- The time of this server, in milliseconds.
+local function now_ms()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The first 8 bytes of an entry of a shared channel.
+local function deadline(entry)
+    return (struct.unpack('>I8', entry))
+end
+
+-- Drops the expired entries at the head of a list and says how many.
+local function drop_expired(list, now)
+    local dropped = 0
+    while true do
+        local head = redis.call('LINDEX', list, 0)
+        if not head or deadline(head) > now then
+            return dropped
+        end
+        redis.call('LPOP', list)
+        dropped = dropped + 1
+    end
+end
+
+-- Makes a key live at least this long.
+local function keep(key, ttl_ms)
+    if redis.call('PTTL', key) < ttl_ms then
+        redis.call('PEXPIRE', key, ttl_ms)
+    end
+end
+
+-- Appends an entry to an inbox outside its limits.
+local function push_inbox(inbox, bytes, ttl_ms, entry)
+    redis.call('RPUSH', inbox, entry)
+    redis.call('INCRBY', bytes, #entry)
+    keep(inbox, ttl_ms)
+    keep(bytes, ttl_ms)
+end

@@ -1,0 +1,26 @@
+-- Takes entries from the head of a node's inbox, in order. The first element
+-- of the answer is 1 if group messages were refused since the last time.
+-- KEYS: inbox, bytes, gap, room
+-- ARGV: entries_max, bytes_max, credit (bytes taken by other means), topic
+local inbox, bytes, gap, room = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local entries_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
+local credit = tonumber(ARGV[3])
+local answer = { redis.call('DEL', gap) }
+local size = 0
+while #answer <= entries_max and size < bytes_max do
+    local entry = redis.call('LPOP', inbox)
+    if not entry then
+        break
+    end
+    answer[#answer + 1] = entry
+    size = size + #entry
+end
+if redis.call('EXISTS', inbox) == 0 then
+    redis.call('DEL', bytes)
+elseif size + credit > 0 then
+    redis.call('DECRBY', bytes, size + credit)
+end
+if size + credit > 0 and redis.call('DEL', room) == 1 then
+    redis.call('PUBLISH', ARGV[4], 0)
+end
+return answer
