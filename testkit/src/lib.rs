@@ -37,6 +37,8 @@
 //!
 //! - [`model`] runs random operations against a backend and compares what they
 //!   show with a plain model, or with another backend;
+//! - [`history`] records what senders and receivers saw, in any number of
+//!   processes, and finds what was lost, doubled, reordered, late or too much;
 //! - [`CollectingSink`] is the inbox of a node without sockets;
 //! - [`redis`] starts a Redis server of a test's own.
 //!
@@ -51,6 +53,7 @@
 
 mod backend;
 pub mod conformance;
+pub mod history;
 pub mod model;
 pub mod redis;
 mod sink;
