@@ -84,7 +84,7 @@ impl Core {
     async fn run_announcements(&self, commands: Vec<Cmd>) -> Result<(), Failure> {
         for answer in self.link.run(commands).await? {
             if value::int(&answer?)? != 1 {
-                return Err(Failure::no_lease(self.node));
+                return Err(Failure::lease_lost());
             }
         }
         Ok(())

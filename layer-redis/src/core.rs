@@ -79,6 +79,13 @@ impl Core {
         Ok(())
     }
 
+    /// Ends every task and connection of the node, at once.
+    pub(crate) fn end(&self) {
+        self.gone.cancel();
+        self.link.end();
+        self.pool.close();
+    }
+
     /// A number for a registry entry that none had before.
     pub(crate) fn token(&self) -> String {
         format!("{:016x}", self.entropy.next_u64())

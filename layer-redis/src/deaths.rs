@@ -119,7 +119,13 @@ impl Core {
         }
         let mut forget = redis::cmd("SREM");
         forget.arg(self.keys.nodes()).arg(node.to_string());
-        self.link.run_one(forget).await.map(drop)
+        self.link.run_one(forget).await?;
+        // An add that came after the look at its group, and before this, is
+        // found the next time.
+        if !self.groups_of_node(&keys).await?.is_empty() {
+            self.link.run_one(self.presence_command(node)).await?;
+        }
+        Ok(())
     }
 
     /// Removes the members of one group; fails to if the node has come back.

@@ -28,8 +28,8 @@ enum Cause {
     TimedOut,
     #[error("the answer is not the one expected")]
     Unexpected,
-    #[error("node {0} has no lease")]
-    NoLease(towpath_layer_core::NodeId),
+    #[error("this node has lost its lease")]
+    LeaseLost,
 }
 
 impl Failure {
@@ -59,9 +59,9 @@ impl Failure {
         }
     }
 
-    /// Not done: the node is not there, or not there yet.
-    pub(crate) fn no_lease(node: towpath_layer_core::NodeId) -> Self {
-        Self::known(Cause::NoLease(node))
+    /// Not done: it was for the incarnation of this node that has ended.
+    pub(crate) fn lease_lost() -> Self {
+        Self::known(Cause::LeaseLost)
     }
 
     /// Not done, for a reason outside Redis.

@@ -129,6 +129,13 @@ fn core(
 }
 
 impl RedisLayer {
+    /// Ends this node as if its process had died, while others still hold it:
+    /// it gives nothing back, and its lease runs out.
+    pub fn abandon(&self) {
+        self.core.closed.store(true, Ordering::Release);
+        self.core.end();
+    }
+
     /// Leaves in good order, as far as Redis lets it.
     async fn leave(&self) {
         let core = &self.core;
@@ -290,7 +297,7 @@ impl ChannelLayer for RedisLayer {
         if tokio::time::timeout(CLOSE_MAX, self.leave()).await.is_err() {
             tracing::warn!("this node could not leave in good order in time");
         }
-        self.core.gone.cancel();
+        self.core.end();
         self.core.tasks.close();
         self.core.tasks.wait().await;
     }
@@ -298,7 +305,7 @@ impl ChannelLayer for RedisLayer {
 
 impl Drop for RedisLayer {
     fn drop(&mut self) {
-        self.core.gone.cancel();
+        self.core.end();
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use redis::Cmd;
 use tokio::sync::Notify;
+use towpath_layer_core::NodeId;
 
 use crate::core::Core;
 use crate::failure::Failure;
@@ -116,11 +117,17 @@ impl Core {
 
     /// Runs a command on the lease, and stands among the nodes.
     async fn with_presence(&self, command: Cmd) -> Result<bool, Failure> {
-        let mut presence = redis::cmd("SADD");
-        presence.arg(self.keys.nodes()).arg(self.node.to_string());
-        let mut answers = self.link.run([presence, command]).await?;
+        let commands = [self.presence_command(self.node), command];
+        let mut answers = self.link.run(commands).await?;
         let done = answers.pop().ok_or_else(Failure::unexpected)??;
         Ok(value::int(&done)? == 1)
+    }
+
+    /// Puts a node among those that have to have a lease, or are buried.
+    pub(crate) fn presence_command(&self, node: NodeId) -> Cmd {
+        let mut command = redis::cmd("SADD");
+        command.arg(self.keys.nodes()).arg(node.to_string());
+        command
     }
 
     /// Ends the announcement. Fails if the lease was lost meanwhile.
@@ -131,7 +138,7 @@ impl Core {
         let mut command = LEASE_ANNOUNCED.call([&*self.own.lease, &self.own.tombs]);
         command.arg(&value).arg(&after);
         if value::int(&self.link.run_one(command).await?)? != 1 {
-            return Err(Failure::no_lease(self.node));
+            return Err(Failure::lease_lost());
         }
         self.tenancy.state.lock().value = after;
         self.tenancy.announcing.store(false, Ordering::Release);
@@ -139,10 +146,7 @@ impl Core {
     }
 
     /// Ends a node's lease and inbox; says whether it was dead, or is the caller.
-    pub(crate) async fn end_lease(
-        &self,
-        node: towpath_layer_core::NodeId,
-    ) -> Result<bool, Failure> {
+    pub(crate) async fn end_lease(&self, node: NodeId) -> Result<bool, Failure> {
         let keys = self.keys.node(node);
         let mut command = LEASE_END.call([
             &*keys.lease,

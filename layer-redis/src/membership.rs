@@ -52,11 +52,15 @@ impl Core {
         }
         let adding = async {
             let add = self.add_command(node, group, local, &meta, false)?;
-            if value::int(&self.link.run_one(add).await?)? == 0 {
-                return Err(Failure::no_lease(node));
+            let told = value::int(&self.link.run_one(add).await?)? == 1;
+            let mut then = vec![self.register_command(group, node)];
+            if !told {
+                then.push(self.presence_command(node));
             }
-            let register = self.register_command(group, node);
-            self.link.run_one(register).await
+            for answer in self.link.run(then).await? {
+                answer?;
+            }
+            Ok(())
         };
         self.in_time(adding).await?;
         Ok(())

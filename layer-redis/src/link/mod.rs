@@ -91,6 +91,13 @@ impl Link {
             .ok_or_else(|| Failure::disconnected(self.last_failure.lock().as_ref()))
     }
 
+    /// Lets go of the connection.
+    pub(crate) fn end(&self) {
+        if let Some(session) = self.current.send_replace(None) {
+            session.give_up();
+        }
+    }
+
     /// Tells of every connection that is made or lost.
     pub(crate) fn changes(&self) -> watch::Receiver<Option<Arc<Session>>> {
         self.current.subscribe()

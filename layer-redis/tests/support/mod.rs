@@ -1,0 +1,87 @@
+//! How the test suites make a layer over Redis: a server for each backend.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use towpath_layer_core::{ChannelLayer, Limits, NodeId, SystemClock, SystemEntropy};
+use towpath_layer_redis::{RedisLayer, RedisOptions};
+use towpath_testkit::redis::RedisServer;
+use towpath_testkit::{Backend, Factory, Faults, async_trait};
+
+/// Layers over a Redis of their own.
+pub(crate) struct Redis;
+
+/// A Redis server and the nodes on it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) server: RedisServer,
+    limits: Limits,
+    nodes: Mutex<HashMap<NodeId, Arc<RedisLayer>>>,
+}
+
+impl Place {
+    pub(crate) async fn new(limits: Limits) -> Self {
+        Self {
+            server: RedisServer::launch().await.unwrap(),
+            limits,
+            nodes: Mutex::default(),
+        }
+    }
+
+    /// A node as its own type.
+    pub(crate) async fn connect(&self) -> Arc<RedisLayer> {
+        let layer = RedisLayer::connect(
+            RedisOptions::new(self.server.url()),
+            self.limits.clone(),
+            Arc::new(SystemClock::new()),
+            Arc::new(SystemEntropy),
+        );
+        layer.await.unwrap()
+    }
+}
+
+#[async_trait]
+impl Factory for Redis {
+    async fn backend(&self, limits: Limits) -> Arc<dyn Backend> {
+        Arc::new(Place::new(limits).await)
+    }
+}
+
+#[async_trait]
+impl Backend for Place {
+    async fn node(&self) -> Arc<dyn ChannelLayer> {
+        let layer = self.connect().await;
+        self.nodes.lock().insert(layer.node(), Arc::clone(&layer));
+        layer
+    }
+
+    async fn crash(&self, node: NodeId) {
+        if let Some(layer) = self.nodes.lock().remove(&node) {
+            layer.abandon();
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn faults(&self) -> Option<&dyn Faults> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Faults for Place {
+    async fn restart_empty(&self) {
+        self.server.kill().await.unwrap();
+        self.server.start().await.unwrap();
+    }
+
+    async fn pause(&self, time: Duration) {
+        self.server.pause().unwrap();
+        tokio::time::sleep(time).await;
+        self.server.resume().unwrap();
+    }
+}
