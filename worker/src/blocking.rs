@@ -74,6 +74,7 @@ async fn offload<R: Send + 'static>(
 
 macro_rules! blocking_function {
     ($($type:ident $value:ident),*) => {
+        #[diagnostic::do_not_recommend]
         impl<F, R, $($type),*> Handler<BlockingArguments<($($type,)*)>> for Blocking<F>
         where
             F: Fn($($type),*) -> R + Clone + Send + Sync + 'static,

@@ -38,9 +38,9 @@ impl fmt::Display for PlaceKind {
         f.write_str(match self {
             Self::Connect => "connect",
             Self::Receive => "receive",
-            Self::Application => "application event",
+            Self::Application => "event",
             Self::Disconnect => "disconnect",
-            Self::Custom => "channel message",
+            Self::Custom => "channel",
         })
     }
 }
@@ -82,7 +82,7 @@ impl Place<'_> {
             return Ok(());
         }
         Err(format!(
-            "{extractor} cannot be an argument of a {} consumer: {needs}",
+            "{} consumers cannot take {extractor}: {needs}",
             self.kind
         ))
     }

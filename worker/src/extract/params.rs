@@ -63,7 +63,7 @@ impl<'de> Params<'de> {
         match self.0 {
             [(_, value)] => Ok(Value(value)),
             _ => Err(ParamsError::Shape(format!(
-                "the path has {} parameters, a single value needs one",
+                "it takes 1 of the path's parameters, which are {}",
                 self.0.len()
             ))),
         }
@@ -122,7 +122,7 @@ impl<'de> Deserializer<'de> for Params<'de> {
     ) -> Result<V::Value, ParamsError> {
         if length != self.0.len() {
             return Err(ParamsError::Shape(format!(
-                "the path has {} parameters, the type takes {length}",
+                "it takes {length} of the path's parameters, which are {}",
                 self.0.len()
             )));
         }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 use towpath_layer_core::{
-    Accept, Close, Completion, Deny, Entropy, Event, EventKind, Outcome, Reply, SystemEntropy,
+    Accept, Close, Completion, Deny, Entropy, Event, EventKind, Limits, Outcome, Reply,
+    SystemEntropy,
 };
 
 use super::job::{Ending, Failure, Job, Route};
@@ -31,7 +32,8 @@ pub(super) fn conclude(job: &Job, ending: Ending) -> Option<Reply> {
     match (job.context.input(), &job.route) {
         (Input::Event(event), Route::Socket(route)) => {
             let effects = job.context.take_effects();
-            Some(conclude_event(event, route, effects, ending))
+            let limits = job.context.layer().limits();
+            Some(conclude_event(event, route, effects, ending, limits))
         }
         (Input::Event(_) | Input::Custom(..), _) => {
             conclude_message(job, ending);
@@ -40,13 +42,21 @@ pub(super) fn conclude(job: &Job, ending: Ending) -> Option<Reply> {
     }
 }
 
-fn conclude_event(event: &Event, route: &SocketRoute, effects: Effects, ending: Ending) -> Reply {
-    let ending = match (ending, &effects.session) {
-        (Ending::Returned, Some(Err(reason))) => Ending::Failed(internal(reason.clone())),
-        (ending, _) => ending,
-    };
+fn conclude_event(
+    event: &Event,
+    route: &SocketRoute,
+    effects: Effects,
+    ending: Ending,
+    limits: &Limits,
+) -> Reply {
     let (ended, mut reply) = match ending {
-        Ending::Returned => returned(event, route, &effects),
+        Ending::Returned => match kept_session(event, route, &effects, limits) {
+            Ok(session) => {
+                warn_if_unanswered(event, route, &effects);
+                (Ended::Done, complete(event, Outcome::Done { session }))
+            }
+            Err(reason) => (Ended::Failed, broken(event, route, &reason)),
+        },
         Ending::Failed(failure) => failed(event, route, failure),
         Ending::Panicked(panic) => (Ended::Panicked, broken(event, route, &panic)),
         Ending::TimedOut => {
@@ -63,7 +73,30 @@ fn conclude_event(event: &Event, route: &SocketRoute, effects: Effects, ending: 
     reply
 }
 
-fn returned(event: &Event, route: &SocketRoute, effects: &Effects) -> (Ended, Reply) {
+/// The session that is sent back, or why there can be none.
+fn kept_session(
+    event: &Event,
+    route: &SocketRoute,
+    effects: &Effects,
+    limits: &Limits,
+) -> Result<Option<Bytes>, String> {
+    let changed = match &effects.session {
+        Some(Err(reason)) => return Err(reason.clone()),
+        Some(Ok(session)) if *session != event.session => Some(session),
+        Some(Ok(_)) | None => None,
+    };
+    let session = travelling(event, route, changed);
+    let size = session.as_ref().map_or(0, Bytes::len);
+    let size_max = limits.session_size_max;
+    if size > size_max {
+        return Err(format!(
+            "the session has {size} bytes, at most {size_max} travel"
+        ));
+    }
+    Ok(session)
+}
+
+fn warn_if_unanswered(event: &Event, route: &SocketRoute, effects: &Effects) {
     let connects = matches!(event.kind, EventKind::Connect(_));
     if connects && !effects.answered && route.left_unanswered.first() {
         let route = route.meter.route();
@@ -72,12 +105,6 @@ fn returned(event: &Event, route: &SocketRoute, effects: &Effects) -> (Ended, Re
             "the connect consumer returned without an answer; accept or deny by its Socket"
         );
     }
-    let changed = match &effects.session {
-        Some(Ok(session)) if *session != event.session => Some(session),
-        Some(_) | None => None,
-    };
-    let session = travelling(event, route, changed);
-    (Ended::Done, complete(event, Outcome::Done { session }))
 }
 
 /// The session as it travels on, if that is not as it came: from connect on
@@ -169,16 +196,6 @@ fn shorten(reason: &str) -> &str {
     reason
         .get(..reason.floor_char_boundary(REASON_LEN_MAX))
         .unwrap_or_default()
-}
-
-fn internal(reason: String) -> Failure {
-    Failure {
-        kind: ErrorKind::Internal,
-        chain: reason.clone(),
-        reason,
-        unavailable: false,
-        deny: None,
-    }
 }
 
 /// What an event is answered with whose route has no consumer for it.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::coop::consume_budget;
 use tokio::task::{JoinError, JoinSet};
@@ -23,7 +22,7 @@ use super::job::{Job, Route, Times};
 use super::watch::{finish, see_through};
 use crate::Context;
 use crate::context::{Input, Params};
-use crate::meter::{Ended, Meter, Running};
+use crate::meter::{Ended, Running};
 
 /// How long a batch is run on the loop itself. A consumer that returns without
 /// waiting costs no task that way; one that blocks the thread meanwhile keeps
@@ -39,8 +38,6 @@ pub(super) struct Crew {
     permits: Arc<Semaphore>,
     tasks: JoinSet<Option<Outgoing>>,
     outgoing: Vec<Outgoing>,
-    running: Gauge,
-    unrouted: Meter,
 }
 
 impl Crew {
@@ -49,8 +46,6 @@ impl Crew {
             permits: Arc::new(Semaphore::new(shared.concurrency())),
             tasks: JoinSet::new(),
             outgoing: Vec::new(),
-            running: Running::gauge(),
-            unrouted: Meter::new("unrouted"),
             shared,
         }
     }
@@ -149,7 +144,7 @@ impl Crew {
                     self.start_message(received.channel, content, times, permit);
                 }
                 Message::Reply(_) => {
-                    self.unrouted.count(Ended::Malformed);
+                    self.shared.unrouted.count(Ended::Malformed);
                     let channel = received.channel.as_str();
                     tracing::warn!(channel, "a reply on a channel for workers is dropped");
                 }
@@ -160,7 +155,7 @@ impl Crew {
     fn start_event(&mut self, mut event: Event, times: Times, permit: OwnedSemaphorePermit) {
         let shared = Arc::clone(&self.shared);
         let Some((route, params)) = shared.routes.socket(&mut event) else {
-            self.unrouted.count(Ended::Unrouted);
+            self.shared.unrouted.count(Ended::Unrouted);
             return self.answer(&event, conclude_unrouted(&event), permit);
         };
         let Some(consumer) = route.consumer(&event.kind) else {
@@ -173,7 +168,7 @@ impl Crew {
             Arc::clone(consumer),
             times,
             permit,
-            Running::new(&self.running),
+            Running::new(&self.shared.running),
         ));
     }
 
@@ -186,7 +181,7 @@ impl Crew {
     ) {
         let shared = Arc::clone(&self.shared);
         let Some(route) = shared.routes.channel(&channel, &content) else {
-            self.unrouted.count(Ended::Unrouted);
+            self.shared.unrouted.count(Ended::Unrouted);
             let channel = channel.as_str();
             tracing::warn!(channel, "a message is gone: no route takes it");
             return;
@@ -198,7 +193,7 @@ impl Crew {
             Arc::clone(&route.consumer),
             times,
             permit,
-            Running::new(&self.running),
+            Running::new(&self.shared.running),
         ));
     }
 

@@ -10,12 +10,14 @@ mod watch;
 use std::fmt;
 use std::sync::Arc;
 
+use metrics::Gauge;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use towpath_layer_core::{ChannelLayer, ChannelName, LayerError};
 
 use crate::context::Environment;
+use crate::meter::{Meter, Running};
 use crate::router::{RouteErrors, Router, Routes};
 use crate::{States, WorkerConfig};
 use crew::Crew;
@@ -59,6 +61,9 @@ struct Shared {
     environment: Arc<Environment>,
     routes: Routes,
     config: WorkerConfig,
+    /// What no route takes.
+    unrouted: Meter,
+    running: Gauge,
     /// Cancels the consumers that still run when a stopping worker waits no longer.
     give_up: CancellationToken,
 }
@@ -108,6 +113,8 @@ impl Worker {
             environment: Arc::new(environment),
             routes,
             config,
+            unrouted: Meter::new("unrouted"),
+            running: Running::gauge(),
             give_up: CancellationToken::new(),
         };
         Ok(Self {

@@ -1,0 +1,20 @@
+//! A worker on a layer in memory; the test plays the interface server.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::too_many_arguments,
+    reason = "consumers take their arguments by value, eight at most"
+)]
+
+mod extractors;
+mod failures;
+mod outage;
+mod recorder;
+mod routing;
+mod runtime;
+mod stage;
+mod stopping;
