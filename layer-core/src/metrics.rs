@@ -37,6 +37,7 @@ macro_rules! metrics {
 
 metrics! {
     CONNECTIONS "towpath_connections" Gauge "Open WebSocket connections.";
+    ACCEPT_ERRORS "towpath_accept_errors_total" Counter "Failures to accept a connection, of descriptors mostly.";
     HANDSHAKES "towpath_handshakes_total" Counter "Answered handshakes, by status.";
     CLOSES "towpath_closes_total" Counter "Closed connections, by close code.";
     FRAMES_IN "towpath_frames_received_total" Counter "Data messages received from clients.";
