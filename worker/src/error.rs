@@ -17,7 +17,7 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// | `Rejected` | 403 with the reason | close 1008 with the reason |
 /// | `BadPayload` | 400 with the reason | close 1008 with the reason |
 /// | `Denied` | the given answer | as `Internal` |
-/// | `Internal` | the handshake fails | close 1011 with an error id |
+/// | `Internal` | 500 | close 1011 with an error id |
 /// | `Retry` | the event comes once more | the event comes once more |
 ///
 /// On a channel of the application there is no peer: every kind is logged and

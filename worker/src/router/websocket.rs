@@ -35,8 +35,7 @@ pub fn websocket() -> Websocket {
 
 impl Websocket {
     /// Who answers handshakes, by `Socket::accept` or `Socket::deny`. If it
-    /// returns without an answer, somebody else has to give one before the
-    /// interface server's `connect_timeout`.
+    /// returns without an answer, the interface server refuses with 403.
     #[must_use]
     pub fn connect<H: Handler<A>, A: 'static>(mut self, consumer: H) -> Self {
         self.connect = Some(erase(consumer));

@@ -102,7 +102,8 @@ fn warn_if_unanswered(event: &Event, route: &SocketRoute, effects: &Effects) {
         let route = route.meter.route();
         tracing::warn!(
             route,
-            "the connect consumer returned without an answer; accept or deny by its Socket"
+            "the connect consumer returned without an answer, which refuses the handshake; \
+             accept or deny by its Socket"
         );
     }
 }
