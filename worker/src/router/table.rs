@@ -35,7 +35,6 @@ pub(crate) struct SocketRoute {
     pub(crate) pin: Option<Pin>,
     consumers: Websocket,
     pub(crate) ignored_frame: Once,
-    pub(crate) left_unanswered: Once,
 }
 
 /// A consumer of one channel of the application.
@@ -104,7 +103,6 @@ impl Routes {
             filter,
             consumers: entry.consumers.clone(),
             ignored_frame: Once::default(),
-            left_unanswered: Once::default(),
         }));
         Ok(())
     }

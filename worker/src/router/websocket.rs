@@ -34,8 +34,9 @@ pub fn websocket() -> Websocket {
 }
 
 impl Websocket {
-    /// Who answers handshakes, by `Socket::accept` or `Socket::deny`. If it
-    /// returns without an answer, the interface server refuses with 403.
+    /// Who answers handshakes. If it returns without an error and without an
+    /// answer of its own (`Socket::accept`, `Socket::deny`), the connection is
+    /// accepted.
     #[must_use]
     pub fn connect<H: Handler<A>, A: 'static>(mut self, consumer: H) -> Self {
         self.connect = Some(erase(consumer));

@@ -52,8 +52,9 @@ fn conclude_event(
     let (ended, mut reply) = match ending {
         Ending::Returned => match kept_session(event, route, &effects, limits) {
             Ok(session) => {
-                warn_if_unanswered(event, route, &effects);
-                (Ended::Done, complete(event, Outcome::Done { session }))
+                let accept = accepts_by_returning(event, &effects).then(Box::default);
+                let done = complete(event, Outcome::Done { session });
+                (Ended::Done, Reply { accept, ..done })
             }
             Err(reason) => (Ended::Failed, broken(event, route, &reason)),
         },
@@ -96,16 +97,9 @@ fn kept_session(
     Ok(session)
 }
 
-fn warn_if_unanswered(event: &Event, route: &SocketRoute, effects: &Effects) {
-    let connects = matches!(event.kind, EventKind::Connect(_));
-    if connects && !effects.answered && route.left_unanswered.first() {
-        let route = route.meter.route();
-        tracing::warn!(
-            route,
-            "the connect consumer returned without an answer, which refuses the handshake; \
-             accept or deny by its Socket"
-        );
-    }
+/// A connect consumer that had nothing against the connection accepts it.
+fn accepts_by_returning(event: &Event, effects: &Effects) -> bool {
+    matches!(event.kind, EventKind::Connect(_)) && !effects.answered
 }
 
 /// The session as it travels on, if that is not as it came: from connect on

@@ -316,3 +316,20 @@ async fn a_worker_without_channels_is_refused() {
     };
     assert!(refused(config, &router).contains("at least 1"));
 }
+
+#[tokio::test]
+async fn a_connect_consumer_that_returns_accepts() {
+    async fn says_nothing() {}
+    async fn answers(socket: Socket) -> Result {
+        socket.deny(403, "not today").await
+    }
+    let router = Router::new()
+        .route("/silent", websocket().connect(says_nothing))
+        .route("/denied", websocket().connect(answers));
+    let stage = Stage::new(router).await;
+    let silent = stage.peer("/silent").connect().await.done();
+    assert!(silent.accepted());
+    let denied = stage.peer("/denied").connect().await.done();
+    assert!(!denied.accepted());
+    assert_eq!(denied.denied(), Some((403, "not today".to_owned())));
+}
