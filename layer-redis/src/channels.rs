@@ -74,7 +74,7 @@ impl Core {
             Ok(Verdict::Full) => Err(SendError::ChannelFull {
                 channel: channel.clone(),
             }),
-            Ok(Verdict::Gone) => {
+            Ok(Verdict::Gone | Verdict::Empty) => {
                 self.accounts.count(Counter::Dropped, 1);
                 Ok(())
             }

@@ -6,7 +6,7 @@ use towpath_layer_core::{Counter, Delivery, GroupName, InboxEntry, Reply, SendEr
 use crate::channels::written;
 use crate::core::Core;
 use crate::letter::Letter;
-use crate::outgoing::{Class, Parcel, Target, Verdict};
+use crate::outgoing::{Parcel, Target, Verdict};
 
 impl Core {
     pub(crate) async fn group_send(
@@ -15,21 +15,20 @@ impl Core {
         reply: Reply,
     ) -> Result<Delivery, SendError> {
         self.check_size(reply.payload_size(), reply.envelope_size())?;
-        let group_name = group.clone();
         let letter = Letter::Entry(InboxEntry::Group {
-            group: group_name,
+            group: group.clone(),
             reply,
         });
         let entry = written(letter.write(&self.ids))?;
         let nodes = self.in_time(self.nodes_of(group)).await?;
         let parcels = nodes.iter().map(|(node, _)| Parcel {
             target: Target::Inbox(*node),
-            class: Class::Group,
+            class: letter.class(),
             entry: entry.clone(),
         });
         let verdicts = self.dispatch(parcels.collect()).await;
         let mut delivery = Delivery {
-            nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+            nodes: 0,
             delivered: 0,
             dropped: 0,
             certain: self.link.is_settled(self.limits.lease),
@@ -40,6 +39,8 @@ impl Core {
             match verdict {
                 Ok(Verdict::Taken) => delivery.delivered += 1,
                 Ok(Verdict::Full) => delivery.dropped += 1,
+                // Its owner is about to leave the registry.
+                Ok(Verdict::Empty) => {}
                 Ok(Verdict::Gone) => {
                     delivery.dropped += 1;
                     gone.push(self.unregister_command(group, *node, token));
@@ -47,6 +48,7 @@ impl Core {
                 Err(failure) => failed = Some(failure),
             }
         }
+        delivery.nodes = delivery.delivered + delivery.dropped;
         self.count_dropped(delivery.dropped);
         if !gone.is_empty()
             && let Err(error) = self.link.run(gone).await

@@ -29,7 +29,7 @@ impl Letter {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::Entry(entry) if entry.is_unbounded() => Class::Unbounded,
-            Self::Entry(InboxEntry::Group { .. }) => Class::Group,
+            Self::Entry(InboxEntry::Group { group, .. }) => Class::Group(group.clone()),
             Self::Entry(_) => Class::Bounded,
             Self::Fence(_) => Class::Unbounded,
         }

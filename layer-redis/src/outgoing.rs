@@ -12,7 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use towpath_layer_core::{ChannelName, NodeId};
+use towpath_layer_core::{ChannelName, GroupName, NodeId};
 
 use crate::accounts::statistics_ttl_s;
 use crate::core::Core;
@@ -29,6 +29,9 @@ const BATCH_MAX: usize = 1_024;
 /// Bytes in one pipeline; one message more may go with them.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// The keys of an inbox itself; those of groups stand behind them.
+const INBOX_KEYS: usize = 4;
+
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
@@ -37,12 +40,13 @@ pub(crate) enum Target {
 }
 
 /// How an inbox treats an entry when it is full.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Class {
     /// It is refused; so is every message for a channel.
     Bounded,
-    /// It is refused, and the node learns that it misses something.
-    Group,
+    /// It is for the members of a group; it is refused, and the node learns
+    /// that it misses something.
+    Group(GroupName),
     /// It is taken.
     Unbounded,
 }
@@ -54,6 +58,8 @@ pub(crate) enum Verdict {
     Full,
     /// The node has no lease.
     Gone,
+    /// The node has no members of the group.
+    Empty,
 }
 
 /// One message on its way.
@@ -196,25 +202,40 @@ impl Core {
                 }
                 command
             }
-            Target::Inbox(node) => {
-                let keys = self.keys.node(*node);
-                let mut command =
-                    INBOX_PUSH.call([&*keys.lease, &keys.inbox, &keys.bytes, &keys.gap]);
-                command
-                    .arg(self.limits.inbox_entries_max)
-                    .arg(self.limits.inbox_bytes_max)
-                    .arg(millis(self.inbox_ttl()));
-                for job in jobs {
-                    let class = match job.parcel.class {
-                        Class::Bounded => "b",
-                        Class::Group => "g",
-                        Class::Unbounded => "u",
-                    };
-                    command.arg(class).arg(&*job.parcel.entry);
-                }
-                command
-            }
+            Target::Inbox(node) => self.inbox_command(*node, jobs),
         }
+    }
+
+    fn inbox_command(&self, node: NodeId, jobs: &[Job]) -> Cmd {
+        let node = self.keys.node(node);
+        let mut groups: Vec<&GroupName> = Vec::new();
+        let mut classes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            classes.push(match &job.parcel.class {
+                Class::Bounded => "b".to_owned(),
+                Class::Unbounded => "u".to_owned(),
+                Class::Group(group) => {
+                    let place = groups.iter().position(|known| *known == group);
+                    let place = place.unwrap_or_else(|| {
+                        groups.push(group);
+                        groups.len() - 1
+                    });
+                    (INBOX_KEYS + place + 1).to_string()
+                }
+            });
+        }
+        let members: Vec<_> = groups.iter().map(|group| node.members(group)).collect();
+        let keys: [&str; INBOX_KEYS] = [&node.lease, &node.inbox, &node.bytes, &node.gap];
+        let mut command =
+            INBOX_PUSH.call(keys.into_iter().chain(members.iter().map(String::as_str)));
+        command
+            .arg(self.limits.inbox_entries_max)
+            .arg(self.limits.inbox_bytes_max)
+            .arg(millis(self.inbox_ttl()));
+        for (job, class) in jobs.iter().zip(classes) {
+            command.arg(class).arg(&*job.parcel.entry);
+        }
+        command
     }
 
     fn settle(&self, target: &Target, jobs: Vec<Job>, answer: Result<Value, Failure>) {
@@ -252,6 +273,7 @@ fn inbox_verdicts(answer: Value) -> Result<Vec<Verdict>, Failure> {
             0 => Verdict::Taken,
             1 => Verdict::Full,
             2 => Verdict::Gone,
+            3 => Verdict::Empty,
             _ => return Err(Failure::unexpected()),
         })
     };

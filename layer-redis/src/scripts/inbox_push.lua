@@ -1,8 +1,9 @@
 -- Appends entries to a node's inbox; one verdict for each: 0 taken, 1 full,
--- 2 the node is gone.
--- KEYS: lease, inbox, bytes, gap
+-- 2 the node is gone, 3 the group has no members there.
+-- KEYS: lease, inbox, bytes, gap, then the members of each group sent to
 -- ARGV: entries_max, bytes_max, ttl_ms, then class and entry for each; classes:
--- b bounded, g bounded and of a group (refusing it is a gap), u unbounded
+-- b bounded, u unbounded, and for a group the place of its members among the
+-- keys; it is bounded, and refusing it is a gap
 local lease, inbox, bytes, gap = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local entries_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
 local verdicts = {}
@@ -14,11 +15,14 @@ for i = 4, #ARGV, 2 do
     local class, entry = ARGV[i], ARGV[i + 1]
     local full = length >= entries_max or (size + #entry > bytes_max and length > 0)
     local verdict = 0
+    local members = KEYS[tonumber(class)]
     if not alive then
         verdict = 2
+    elseif members and redis.call('EXISTS', members) == 0 then
+        verdict = 3
     elseif full and class ~= 'u' then
         verdict = 1
-        if class == 'g' then
+        if members then
             redis.call('SET', gap, 1, 'PX', ARGV[3])
         end
     else
