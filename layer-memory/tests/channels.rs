@@ -5,11 +5,12 @@
     reason = "a test says what it expects by unwrapping"
 )]
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, Content, GlobTable, Limits, ManualClock, Message, SeededEntropy,
 };
@@ -31,20 +32,17 @@ async fn a_cancelled_receiver_passes_its_wake_on() {
     let name = ChannelName::new("work").unwrap();
     let mut first = layer.receiver(vec![name.clone()]).unwrap();
     let mut second = layer.receiver(vec![name.clone()]).unwrap();
-    let (mut taken, mut other) = (Vec::new(), Vec::new());
-    let mut waits = Box::pin(second.receive_many(&mut other, 1));
-    {
-        let mut woken = Box::pin(first.receive_many(&mut taken, 1));
-        poll_fn(|context| {
-            assert!(woken.as_mut().poll(context).is_pending());
-            assert!(waits.as_mut().poll(context).is_pending());
-            Poll::Ready(())
-        })
-        .await;
-        layer.send(&name, message(1)).await.unwrap();
-    }
-    let received = tokio::time::timeout(Duration::from_secs(5), waits).await;
-    assert_eq!(received.unwrap().unwrap(), 1);
+    let mut taken = Vec::new();
+    let mut woken = Box::pin(first.receive_many(&mut taken, 1));
+    assert!(poll_immediate(&mut woken).await.is_none());
+    let mut waits = JoinSet::new();
+    waits.spawn(async move { second.receive_many(&mut Vec::new(), 1).await.unwrap() });
+    tokio::task::yield_now().await;
+
+    layer.send(&name, message(1)).await.unwrap();
+    drop(woken);
+    let received = tokio::time::timeout(Duration::from_secs(5), waits.join_next()).await;
+    assert_eq!(received.unwrap().unwrap().unwrap(), 1);
     assert!(taken.is_empty());
 }
 
@@ -81,4 +79,42 @@ async fn a_node_that_is_dropped_is_absent_and_its_receivers_end() {
     drop(other);
     assert_eq!(layer.absent(&[node]).await.unwrap(), [node]);
     receiver.receive_many(&mut Vec::new(), 1).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_comes_and_goes_with_its_receivers_loses_nothing() {
+    const COUNT: u32 = 20_000;
+    let (layer, _) = layer(Limits::default());
+    let name = ChannelName::new("work").unwrap();
+    let mut sender = JoinSet::new();
+    sender.spawn({
+        let (layer, name) = (Arc::clone(&layer), name.clone());
+        async move {
+            for number in 0..COUNT {
+                while layer.send(&name, message(number)).await.is_err() {
+                    layer.room(&name).await.unwrap();
+                }
+            }
+        }
+    });
+    let mut taken = Vec::new();
+    let mut last = Instant::now();
+    while taken.len() < COUNT as usize {
+        let mut receiver = layer.receiver(vec![name.clone()]).unwrap();
+        match poll_immediate(receiver.receive_many(&mut taken, 10)).await {
+            Some(received) => {
+                received.unwrap();
+                last = Instant::now();
+            }
+            None => assert!(last.elapsed() < Duration::from_secs(5), "{}", taken.len()),
+        }
+    }
+    let numbers = taken.iter().map(|received| match &received.message {
+        Message::Custom(content) => content.decode().unwrap(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        numbers.collect::<Vec<u32>>(),
+        (0..COUNT).collect::<Vec<_>>()
+    );
 }

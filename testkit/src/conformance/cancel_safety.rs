@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use towpath_layer_core::LayerError;
@@ -69,6 +70,33 @@ pub async fn cancelled_receives_lose_and_double_nothing(factory: &dyn Factory) {
     assert!(seen.try_recv().is_err(), "a message too many");
     seen.close();
     receivers.join_all().await;
+}
+
+/// A message for which a receive was woken that is then dropped goes to another
+/// receiver that waits, once the first is closed.
+pub async fn what_a_cancelled_receive_was_woken_for_goes_to_another(factory: &dyn Factory) {
+    let backend = empty(factory).await;
+    let layer = backend.node().await;
+    let name = channel("work");
+    for number in 0..20 {
+        let mut first = Reader::new(&layer, &[&name]);
+        let mut buffer = Vec::new();
+        let mut woken = first.inner().receive_many(&mut buffer, 1);
+        assert!(poll_immediate(&mut woken).await.is_none());
+        let mut second = Reader::new(&layer, &[&name]);
+        let mut waits = JoinSet::new();
+        waits.spawn(async move {
+            let numbers = second.take(1).await;
+            second.close().await;
+            numbers
+        });
+        tokio::task::yield_now().await;
+        send(&layer, &name, number).await;
+        drop(woken);
+        first.close().await;
+        let numbers = within("receive", waits.join_all()).await;
+        assert_eq!(numbers, [[number]]);
+    }
 }
 
 /// A receiver that is closed gives back what it had taken and not handed out,

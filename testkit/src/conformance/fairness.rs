@@ -10,7 +10,7 @@ pub async fn a_quiet_channel_is_not_starved_by_a_busy_one(factory: &dyn Factory)
     const BUSY: u64 = 3000;
     let backend = empty(factory).await;
     let layer = backend.node().await;
-    let (before, quiet, behind) = (channel("big.a"), channel("b"), channel("big.c"));
+    let (before, quiet, behind) = (channel("big.a"), channel("big.b"), channel("big.c"));
     for name in [&before, &behind] {
         let batch = (0..BUSY).map(|number| (name.clone(), message(number)));
         let sent = within("send_many", layer.send_many(batch.collect())).await;

@@ -96,6 +96,7 @@ macro_rules! conformance {
             cancel_safety {
                 a_cancelled_receive_loses_nothing
                 cancelled_receives_lose_and_double_nothing
+                what_a_cancelled_receive_was_woken_for_goes_to_another
                 a_receiver_gives_back_what_it_holds_in_the_old_order
                 what_is_given_back_keeps_its_deadline
                 a_closed_receiver_takes_nothing
