@@ -70,7 +70,7 @@ fn each_source_overrides_the_one_before_key_by_key() {
         ("server.shards", "2", "TOWPATH__SERVER__SHARDS"),
         ("server.fragments_max", "1", "towpath.toml:4"),
         ("server.ping_interval", "\"1m\"", "towpath.toml:5"),
-        ("server.pong_timeout", "\"20s\"", "default"),
+        ("server.pong_timeout", "\"10s\"", "default"),
     ] {
         assert_eq!(shown(key), (value.to_owned(), origin.to_owned()), "{key}");
     }
@@ -324,6 +324,25 @@ default: layers.default.url is missing, and redis needs it
 towpath.toml:2: layers.default.url = \"redis://me:***@h\" is set, but the layer is in memory
   expected: layers.default.kind = \"redis\" beside it
   to do: set layers.default.kind, or leave the URL out",
+    );
+    refused(
+        &file(
+            "[layers.default]\nkind = \"redis\"\nurl = \"rediss://me:secret@h\"\nprefix = \"a b\"",
+        ),
+        "
+towpath.toml:4: layers.default.prefix = \"a b\" cannot begin a key
+  expected: 1 to 99 letters, digits, '-', '_' or '.'
+  to do: correct it, or leave it out for the default, \"towpath\"
+towpath.toml:3: layers.default.url = \"rediss://me:***@h\" is not the URL of a Redis
+  expected: redis://[user:password@]host[:port][/database] or redis+unix:///path
+  to do: correct it, or leave it out",
+    );
+    refused(
+        &file("[server]\nshards = 257"),
+        "
+towpath.toml:2: server.shards = 257 is too large
+  expected: a whole number from 0 to 256
+  to do: correct it, or leave it out for the default, 0",
     );
 }
 

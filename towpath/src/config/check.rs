@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use towpath_layer_core::GroupName;
 use tracing_subscriber::EnvFilter;
 
 use super::section::{Field, Kind};
@@ -9,12 +10,16 @@ use super::{
     Config, ConfigError, DEFAULT_LAYER, LayerKind, Loaded, Origin, Problem, keys, load, show,
 };
 
+/// The most threads that own sockets: a connection's number has a byte for its.
+const SHARDS_MAX: usize = 256;
+
 /// Everything that is wrong with values that have the right types.
 pub(crate) fn check(loaded: &Loaded) -> Vec<Problem> {
     let mut problems = bounds(loaded);
     // Between values that are out of bounds, a comparison says nothing new.
     if problems.is_empty() {
         problems.extend(log(loaded));
+        problems.extend(shards(loaded));
         problems.extend(sizes(loaded));
         problems.extend(times(loaded));
         problems.extend(layers(loaded));
@@ -130,6 +135,13 @@ fn log(loaded: &Loaded) -> Option<Problem> {
     })
 }
 
+fn shards(loaded: &Loaded) -> Option<Problem> {
+    (loaded.config.server.shards > SHARDS_MAX).then(|| Problem {
+        expected: format!("a whole number from 0 to {SHARDS_MAX}"),
+        ..problem(loaded, "server.shards", "is too large")
+    })
+}
+
 fn sizes(loaded: &Loaded) -> Option<Problem> {
     let Config { server, layers, .. } = &loaded.config;
     let layer_max = layers.get(DEFAULT_LAYER)?.message_size_max;
@@ -171,6 +183,16 @@ fn layers(loaded: &Loaded) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, layer) in &loaded.config.layers {
         let (kind, url) = (format!("layers.{name}.kind"), format!("layers.{name}.url"));
+        if GroupName::new(&layer.prefix).is_err() {
+            problems.push(Problem {
+                expected: "1 to 99 letters, digits, '-', '_' or '.'".to_owned(),
+                ..problem(
+                    loaded,
+                    &format!("layers.{name}.prefix"),
+                    "cannot begin a key",
+                )
+            });
+        }
         match (layer.kind, &layer.url) {
             (LayerKind::Redis, None) => problems.push(Problem {
                 remedy: format!("set {url}, or use --layer redis://127.0.0.1:6379"),
@@ -190,8 +212,23 @@ fn layers(loaded: &Loaded) -> Vec<Problem> {
                     ..problem(loaded, &kind, "is not built into this program")
                 });
             }
+            (LayerKind::Redis, Some(address)) if !is_redis_url(address) => {
+                problems.push(Problem {
+                    expected:
+                        "redis://[user:password@]host[:port][/database] or redis+unix:///path"
+                            .to_owned(),
+                    ..problem(loaded, &url, "is not the URL of a Redis")
+                });
+            }
             _ => {}
         }
     }
     problems
+}
+
+fn is_redis_url(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    matches!(scheme, "redis" | "redis+unix" | "unix") && !rest.is_empty()
 }

@@ -18,8 +18,19 @@ section! {
         /// Where the backend is; only for `redis`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String> = None, Url;
-        /// What the backend's keys begin with, so that several layers share one backend.
+        /// What the backend's keys begin with, so that several layers share one backend: letters, digits, `-`, `_`, `.`.
         prefix: String = "towpath".to_owned(), Text;
+        /// The longest that one call of the backend takes; only for `redis`.
+        #[serde(with = "humantime_serde")]
+        call_timeout: Duration = Duration::from_secs(5), Time;
+        /// The longest that one attempt to connect takes; only for `redis`.
+        #[serde(with = "humantime_serde")]
+        connect_timeout: Duration = Duration::from_secs(1), Time;
+        /// The longest pause between two attempts to connect, which never end; only for `redis`.
+        #[serde(with = "humantime_serde")]
+        reconnect_pause_max: Duration = Duration::from_millis(250), Time;
+        /// Connections for administration: statistics, listings, flush; only for `redis`.
+        administration_connections: usize = 2, Count(1);
         /// User payload of one message, in bytes.
         message_size_max: usize = Limits::default().message_size_max, Bytes;
         /// What a message carries besides its payload, in bytes.

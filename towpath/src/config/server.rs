@@ -16,7 +16,7 @@ section! {
     pub struct Server {
         /// Address and port on which sockets and pages are served.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)), Address;
-        /// Threads that own sockets; 0 stands for one for each core.
+        /// Threads that own sockets, at most 256; 0 stands for one for each core.
         shards: usize = 0, Count(0);
         /// Pages that may open a socket: those of the same host, of any (`*`), or of the listed origins.
         origins: Origins = Origins::SameHost, Pages;
@@ -33,7 +33,7 @@ section! {
         ping_interval: Duration = Duration::from_secs(25), Time;
         /// How long a peer may take to answer a ping before its socket is closed.
         #[serde(with = "humantime_serde")]
-        pong_timeout: Duration = Duration::from_secs(20), Time;
+        pong_timeout: Duration = Duration::from_secs(10), Time;
         /// Size of one frame from a peer, in bytes; a larger one closes the socket with 1009.
         frame_size_max: usize = 1 << 20, Bytes;
         /// Size of one message from a peer, all its frames together, in bytes; a larger one closes the socket with 1009.
@@ -48,17 +48,17 @@ section! {
         outbox_bytes_max: usize = 256 << 10, Bytes;
         /// Frames that wait to be written to one socket.
         outbox_frames_max: usize = 4096, Count(1);
-        /// What becomes of a socket whose outbox is full: `close` it with 1013, or `drop` the frame.
+        /// What becomes of a socket whose outbox, or queue of events, is full: `close` it with 1013, or `drop` the frame.
         slow_policy: SlowPolicy = SlowPolicy::Close, Choice(&["close", "drop"]);
         /// Send buffer of one socket in the kernel, in bytes.
-        send_buffer_bytes: usize = 256 << 10, Bytes;
+        send_buffer_bytes: usize = 128 << 10, Bytes;
         /// How long a peer may take to answer a close before its socket is reset.
         #[serde(with = "humantime_serde")]
         close_timeout: Duration = Duration::from_secs(5), Time;
         /// How long a stop may take, from the signal to the end of the process.
         #[serde(with = "humantime_serde")]
         drain_timeout: Duration = Duration::from_secs(30), Delay;
-        /// What becomes of a socket whose event was lost with its worker: `ignore` it, or `close` the socket.
+        /// What becomes of a socket whose event was lost with its worker: `ignore` it, or `close` it with 1012.
         on_lost: Loss = Loss::Ignore, Choice(&["ignore", "close"]);
         /// What becomes of a socket that may have missed group messages: `ignore` it, or `close` it with 1012.
         on_gap: Loss = Loss::Ignore, Choice(&["ignore", "close"]);

@@ -1,0 +1,204 @@
+//! `layer …`: what an operator sees and does of a layer.
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use clap::Subcommand;
+use futures_util::TryStreamExt as _;
+use serde_json::json;
+use towpath_layer_core::{
+    Application, ChannelLayer, ChannelName, ChannelStatistics, Content, GroupName, Reply,
+    Statistics,
+};
+
+use super::output;
+
+/// What to do with a layer.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LayerCommand {
+    /// Show what happened on the layer, by channel.
+    Stats,
+    /// Empty the layer: messages, memberships, counts.
+    Flush,
+    /// Send typed content on a channel.
+    Send {
+        /// The channel.
+        channel: String,
+        /// The content.
+        json: String,
+    },
+    /// Send to every member of a group.
+    GroupSend {
+        /// The group.
+        group: String,
+        /// The text frame for each client, or the content of the event.
+        json: String,
+        /// Send an application event of this name to the members' consumers instead.
+        #[arg(long, value_name = "NAME")]
+        event: Option<String>,
+    },
+    /// List the groups that have members.
+    Groups,
+    /// List the members of a group.
+    Members {
+        /// The group.
+        group: String,
+    },
+}
+
+impl LayerCommand {
+    /// Does it, and prints what came of it.
+    ///
+    /// # Errors
+    ///
+    /// A name or JSON text that is not valid, or what the layer says.
+    ///
+    /// # Cancel safety
+    ///
+    /// As the layer's call behind it.
+    pub(crate) async fn run(self, layer: &dyn ChannelLayer, json: bool) -> Result<()> {
+        match self {
+            Self::Stats => stats(&layer.statistics().await?, json),
+            Self::Flush => {
+                layer.flush().await?;
+                done("flushed", json)
+            }
+            Self::Send {
+                channel,
+                json: text,
+            } => {
+                let channel = ChannelName::new(channel)?;
+                layer.send(&channel, content(&text)?.into()).await?;
+                done("sent", json)
+            }
+            Self::GroupSend {
+                group,
+                json: text,
+                event,
+            } => group_send(layer, &group, text, event, json).await,
+            Self::Groups => {
+                let groups = layer.groups().await?;
+                if json {
+                    return Ok(output::json(&groups)?);
+                }
+                groups
+                    .iter()
+                    .try_for_each(|group| Ok(output::line(group.as_str())?))
+            }
+            Self::Members { group } => members(layer, &group, json).await,
+        }
+    }
+}
+
+fn done(what: &str, json: bool) -> Result<()> {
+    Ok(if json {
+        output::json(&json!({ what: true }))?
+    } else {
+        output::line(what)?
+    })
+}
+
+fn parse(text: &str) -> Result<serde_json::Value> {
+    serde_json::from_str(text).with_context(|| format!("{text:?} is not JSON"))
+}
+
+fn content(text: &str) -> Result<Content> {
+    Ok(Content::encode(&parse(text)?)?)
+}
+
+async fn group_send(
+    layer: &dyn ChannelLayer,
+    group: &str,
+    text: String,
+    event: Option<String>,
+    json: bool,
+) -> Result<()> {
+    let group = GroupName::new(group)?;
+    let content = content(&text)?;
+    let reply = match event {
+        Some(name) => Reply::event(Application {
+            name: name.into(),
+            content,
+        }),
+        None => Reply::text(text),
+    };
+    let delivery = layer.group_send(&group, reply).await?;
+    if json {
+        return Ok(output::json(&json!({
+            "nodes": delivery.nodes,
+            "delivered": delivery.delivered,
+            "dropped": delivery.dropped,
+            "certain": delivery.certain,
+        }))?);
+    }
+    let (nodes, delivered) = (delivery.nodes, delivery.delivered);
+    let doubt = if delivery.certain {
+        ""
+    } else {
+        "; nodes still announce their members"
+    };
+    Ok(output::line(&format!(
+        "delivered to {delivered} of {nodes} nodes with members{doubt}"
+    ))?)
+}
+
+async fn members(layer: &dyn ChannelLayer, group: &str, json: bool) -> Result<()> {
+    let group = GroupName::new(group)?;
+    let mut members = layer.group_members(&group);
+    let mut list = Vec::new();
+    while let Some(member) = members.try_next().await? {
+        let meta = meta_text(&member.meta);
+        if json {
+            list.push(json!({ "channel": member.channel, "meta": meta }));
+        } else {
+            output::line(&format!("{} {}", member.channel, meta.unwrap_or_default()))?;
+        }
+    }
+    if json {
+        output::json(&list)?;
+    }
+    Ok(())
+}
+
+/// Metadata is opaque; most of it is text.
+fn meta_text(meta: &Bytes) -> Option<String> {
+    (!meta.is_empty()).then(|| String::from_utf8_lossy(meta).into_owned())
+}
+
+fn stats(statistics: &Statistics, json: bool) -> Result<()> {
+    if json {
+        return Ok(output::json(statistics)?);
+    }
+    let head = [
+        "channel", "sent", "received", "pending", "oldest", "full", "expired",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    let channels = statistics.channels.iter();
+    rows.extend(channels.map(|(name, channel)| row(name.as_str(), channel)));
+    rows.push(row("all channels", &statistics.total));
+    output::table(&rows, 1)?;
+    let Statistics {
+        nodes,
+        dropped,
+        stale,
+        lost,
+        ..
+    } = statistics;
+    Ok(output::line(&format!(
+        "\n{nodes} nodes alive; {lost} events lost, {stale} completions stale, {dropped} replies dropped"
+    ))?)
+}
+
+fn row(name: &str, channel: &ChannelStatistics) -> [String; 7] {
+    let oldest = channel
+        .oldest_age
+        .map_or("-".to_owned(), |age| format!("{:.1}s", age.as_secs_f64()));
+    [
+        name.to_owned(),
+        channel.sent.to_string(),
+        channel.received.to_string(),
+        channel.pending.to_string(),
+        oldest,
+        channel.full.to_string(),
+        channel.expired.to_string(),
+    ]
+}

@@ -1,0 +1,56 @@
+//! What a command prints: columns for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Writes a line to standard output. A reader that went away is no error.
+///
+/// # Errors
+///
+/// What writing says, a broken pipe excepted.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Writes a value as JSON.
+///
+/// # Errors
+///
+/// As [`line`].
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> io::Result<()> {
+    line(&serde_json::to_string_pretty(value)?)
+}
+
+/// Writes rows in columns as wide as their widest cell; the columns from
+/// `numbers` on are flush right.
+///
+/// # Errors
+///
+/// As [`line`].
+pub(super) fn table<const N: usize>(rows: &[[String; N]], numbers: usize) -> io::Result<()> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                if column < numbers {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
+        line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}

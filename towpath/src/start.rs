@@ -1,0 +1,300 @@
+//! An application starts: layers, then consumers, then sockets.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use towpath_interface_server::{
+    BindError, InterfaceServer, Operator, Routes, RoutesError, TowpathService,
+};
+use towpath_worker::{RouteErrors, States, Worker, WorkerError};
+
+use crate::app::{App, Listening};
+use crate::config::{Config, Listener};
+use crate::layers::{Layers, OpenError};
+use crate::operator;
+use crate::running::{Part, Running};
+use crate::settings;
+use crate::telemetry::Metrics;
+
+/// What a process does of an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Sockets and consumers.
+    Serve,
+    /// Sockets.
+    Interface,
+    /// Consumers.
+    Worker,
+}
+
+/// Why an application did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Routes are not valid.
+    #[error("the application has mistakes in its routes")]
+    Routes(#[from] RouteErrors),
+    /// Routes are not valid for the interface server.
+    #[error(transparent)]
+    Paths(#[from] RoutesError),
+    /// A layer could not be opened.
+    #[error(transparent)]
+    Layer(#[from] OpenError),
+    /// Consumers cannot run.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// Sockets cannot be served.
+    #[error(transparent)]
+    Server(#[from] BindError),
+    /// The operator's listener cannot stand where it should.
+    #[error("the operator's listener does not start")]
+    Operator(#[source] io::Error),
+    /// Metrics cannot be collected.
+    #[error("metrics cannot be collected")]
+    Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl App {
+    /// Runs the application inside another program: sockets and consumers, on
+    /// the running tokio runtime. Logs go where that program sends them.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says what did not start; nothing stays behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves nothing running.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use towpath::config::Config;
+    /// use towpath::prelude::*;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// async fn echo(frame: Frame, socket: Socket) -> Result {
+    ///     socket.reply(Reply::frame(frame)).await
+    /// }
+    ///
+    /// let mut config = Config::default();
+    /// config.server.listen = "127.0.0.1:0".parse()?;
+    /// let app = App::new().route("/echo", websocket().receive(echo));
+    /// let running = app.start(&config).await?;
+    /// assert!(running.listening().is_some());
+    /// running.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn start(self, config: &Config) -> Result<Running, StartError> {
+        self.start_as(Role::Serve, config).await
+    }
+
+    /// Mounts the sockets in another HTTP server, axum's or hyper's: the
+    /// service answers the WebSocket requests on the application's routes. The
+    /// consumers run beside it, as long as the second value is not stopped.
+    ///
+    /// The addresses in the configuration and [`http`](Self::http) are not
+    /// used: that server has its own. A peer's address reaches the consumers if
+    /// the request carries a [`SocketAddr`](std::net::SocketAddr) as an
+    /// extension.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves nothing running.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::routing::get;
+    /// use towpath::config::Config;
+    /// use towpath::prelude::*;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// async fn echo(frame: Frame, socket: Socket) -> Result {
+    ///     socket.reply(Reply::frame(frame)).await
+    /// }
+    ///
+    /// let app = App::new().route("/echo", websocket().receive(echo));
+    /// let (sockets, running) = app.into_service(&Config::default()).await?;
+    /// let router: axum::Router = axum::Router::new()
+    ///     .route("/", get(|| async { "hello" }))
+    ///     .route_service("/echo", sockets);
+    /// # drop(router);
+    /// running.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn into_service(
+        self,
+        config: &Config,
+    ) -> Result<(TowpathService, Running), StartError> {
+        let mut base = Base::new(self, config).await?;
+        match base.mount(config).await {
+            Ok(service) => Ok((service, base.running)),
+            Err(error) => Err(base.give_up(error).await),
+        }
+    }
+
+    /// Starts what a process of that role runs.
+    pub(crate) async fn start_as(self, role: Role, config: &Config) -> Result<Running, StartError> {
+        let mut base = Base::new(self, config).await?;
+        match base.start(role, config).await {
+            Ok(()) => Ok(base.running),
+            Err(error) => Err(base.give_up(error).await),
+        }
+    }
+}
+
+/// What has been started so far, and the application that it is started for.
+struct Base {
+    app: App,
+    states: States,
+    metrics: Metrics,
+    running: Running,
+}
+
+impl Base {
+    async fn new(mut app: App, config: &Config) -> Result<Self, StartError> {
+        let metrics = Metrics::collect().map_err(|error| StartError::Metrics(error.into()))?;
+        let layers = Layers::open(config).await?;
+        let states = std::mem::take(&mut app.states).with(layers.clone());
+        let tracker = TaskTracker::new();
+        let upkeep = Part::new(&tracker, |stop| {
+            let metrics = metrics.clone();
+            async move {
+                stop.run_until_cancelled(metrics.upkeep()).await;
+            }
+        });
+        let running = Running::new(tracker, layers, metrics.clone(), upkeep);
+        let base = Self {
+            app,
+            states,
+            metrics,
+            running,
+        };
+        match base.app.router.check(&base.states) {
+            Ok(()) => Ok(base),
+            Err(error) => Err(base.give_up(error.into()).await),
+        }
+    }
+
+    /// Ends what has been started, for the error that ended the start.
+    async fn give_up(self, error: StartError) -> StartError {
+        self.running.stop().await;
+        error
+    }
+
+    async fn start(&mut self, role: Role, config: &Config) -> Result<(), StartError> {
+        if role != Role::Interface {
+            self.worker(config)?;
+        }
+        if role == Role::Worker {
+            return self.operator(config.operator.listen).await;
+        }
+        self.server(config).await
+    }
+
+    fn worker(&mut self, config: &Config) -> Result<(), StartError> {
+        let layer = Arc::clone(self.running.layers().default_layer());
+        let settings = settings::worker(config);
+        let worker = Worker::new(settings, &self.app.router, layer, self.states.clone())?;
+        let channels: Vec<&str> = worker.channels().iter().map(|name| name.as_str()).collect();
+        tracing::info!(?channels, "consuming");
+        self.running.consume(config.worker.drain_timeout, worker);
+        Ok(())
+    }
+
+    async fn operator(&mut self, listener: Listener) -> Result<(), StartError> {
+        let Listener::Address(address) = listener else {
+            return Ok(());
+        };
+        let layer = Arc::clone(self.running.layers().default_layer());
+        let listener = operator::bind(address)
+            .await
+            .map_err(StartError::Operator)?;
+        let address = listener.local_addr().map_err(StartError::Operator)?;
+        tracing::info!(%address, "operator listening");
+        let metrics = self.metrics.clone();
+        self.running
+            .attend(|stop| operator::run(listener, layer, metrics, stop));
+        Ok(())
+    }
+
+    async fn server(&mut self, config: &Config) -> Result<(), StartError> {
+        let server = self.bind(config).await?;
+        let listening = Listening {
+            address: server.local_addr(),
+            operator: server.operator_addr(),
+        };
+        tracing::info!(address = %listening.address, url = listening.url(), "listening");
+        if let Some(address) = listening.operator {
+            tracing::info!(%address, "operator listening");
+        }
+        self.running
+            .listen(config.server.drain_timeout, listening, server);
+        if let Some(on_listening) = self.app.on_listening.take() {
+            on_listening(&listening);
+        }
+        Ok(())
+    }
+
+    /// Binds the server. That another process has the operator's usual port
+    /// ends nothing if nobody asked for it.
+    async fn bind(&self, config: &Config) -> Result<InterfaceServer, StartError> {
+        let operator = settings::operator(config.operator.listen);
+        match self.bind_with(config, operator).await {
+            Err(StartError::Server(BindError::Listen { address, source }))
+                if config.operator.listen == Listener::Auto
+                    && address == Listener::AUTO
+                    && source.kind() == io::ErrorKind::AddrInUse =>
+            {
+                tracing::warn!(
+                    %address,
+                    "no operator's listener: another process has its usual address; \
+                     choose one by operator.listen"
+                );
+                self.bind_with(config, None).await
+            }
+            result => result,
+        }
+    }
+
+    async fn bind_with(
+        &self,
+        config: &Config,
+        operator: Option<std::net::SocketAddr>,
+    ) -> Result<InterfaceServer, StartError> {
+        let routes = Routes::new(self.app.router.paths())?;
+        let layer = Arc::clone(self.running.layers().default_layer());
+        let metrics = self.metrics.clone();
+        let pages = Operator {
+            metrics: Arc::new(move || metrics.render()),
+        };
+        let settings = settings::server(config, operator);
+        let http = self.app.http.clone();
+        Ok(InterfaceServer::bind(settings, routes, layer, http, Some(pages)).await?)
+    }
+
+    async fn mount(&mut self, config: &Config) -> Result<TowpathService, StartError> {
+        self.worker(config)?;
+        let routes = Routes::new(self.app.router.paths())?;
+        let layer = Arc::clone(self.running.layers().default_layer());
+        let settings = settings::server(config, None);
+        let (service, handle) = InterfaceServer::service(settings, routes, layer).await?;
+        let drain = |stop: CancellationToken| async move {
+            stop.cancelled().await;
+            handle.drain().await;
+        };
+        self.running.mount(config.server.drain_timeout, drain);
+        Ok(service)
+    }
+}
