@@ -20,10 +20,14 @@ use crate::failure::Failure;
 use crate::scripts::{CHANNEL_SEND, INBOX_PUSH};
 use crate::{LIST_GRACE, millis, value};
 
-/// Messages that wait to be written; then callers wait.
-const JOBS_MAX: usize = 4_096;
+/// Calls whose messages wait to be written; then callers wait.
+const CALLS_MAX: usize = 4_096;
 /// Bytes that wait to be written or are on their way; then callers wait.
 const BYTES_MAX: usize = 64 << 20;
+/// What a message counts besides its bytes.
+const OVERHEAD: usize = 256;
+/// Calls whose messages are gathered in one go.
+const GATHER_MAX: usize = 1_024;
 /// Messages in one pipeline.
 const BATCH_MAX: usize = 1_024;
 /// Bytes in one pipeline; one message more may go with them.
@@ -74,43 +78,48 @@ pub(crate) struct Parcel {
 struct Job {
     parcel: Parcel,
     answer: oneshot::Sender<Result<Verdict, Failure>>,
-    /// Keeps its bytes counted.
-    _held: OwnedSemaphorePermit,
+    /// Keeps the bytes of its call counted.
+    _held: Arc<OwnedSemaphorePermit>,
 }
 
 type Answer = oneshot::Receiver<Result<Verdict, Failure>>;
 
-/// The way to the writing task.
+/// The way to the writing task; the messages of one call go together.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    jobs: mpsc::Sender<Job>,
-    queue: Mutex<Option<mpsc::Receiver<Job>>>,
+    calls: mpsc::Sender<Vec<Job>>,
+    queue: Mutex<Option<mpsc::Receiver<Vec<Job>>>>,
     bytes: Arc<Semaphore>,
 }
 
 impl Outgoing {
     pub(crate) fn new() -> Self {
-        let (jobs, queue) = mpsc::channel(JOBS_MAX);
+        let (calls, queue) = mpsc::channel(CALLS_MAX);
         Self {
-            jobs,
+            calls,
             queue: Mutex::new(Some(queue)),
             bytes: Arc::new(Semaphore::new(BYTES_MAX)),
         }
     }
 
-    async fn submit(&self, parcel: Parcel) -> Result<Answer, Failure> {
-        let size = parcel.entry.len().min(BYTES_MAX);
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
+    async fn submit(&self, parcels: Vec<Parcel>) -> Result<Vec<Answer>, Failure> {
+        let sizes = parcels.iter().map(|parcel| parcel.entry.len() + OVERHEAD);
+        let size = u32::try_from(sizes.sum::<usize>().min(BYTES_MAX)).unwrap_or(u32::MAX);
         let held = Arc::clone(&self.bytes).acquire_many_owned(size).await;
-        let (answer, receiver) = oneshot::channel();
-        let job = Job {
-            parcel,
-            answer,
-            _held: held.map_err(|_| Failure::ended())?,
-        };
-        let sent = self.jobs.send(job).await;
+        let held = Arc::new(held.map_err(|_| Failure::ended())?);
+        let mut answers = Vec::with_capacity(parcels.len());
+        let jobs = parcels.into_iter().map(|parcel| {
+            let (answer, receiver) = oneshot::channel();
+            answers.push(receiver);
+            Job {
+                parcel,
+                answer,
+                _held: Arc::clone(&held),
+            }
+        });
+        let sent = self.calls.send(jobs.collect()).await;
         sent.map_err(|_| Failure::ended())?;
-        Ok(receiver)
+        Ok(answers)
     }
 }
 
@@ -125,17 +134,13 @@ impl Core {
             return verdicts;
         }
         let sending = async {
-            // The queue may be shorter than the batch: answers are waited for
-            // only when everything is in it or it moves.
-            let mut answers = Vec::with_capacity(count);
-            for parcel in parcels {
-                answers.push(self.outgoing.submit(parcel).await);
-            }
-            for answer in answers {
-                verdicts.push(match answer {
-                    Ok(answer) => answer.await.unwrap_or_else(|_| Err(Failure::ended())),
-                    Err(failure) => Err(failure),
-                });
+            match self.outgoing.submit(parcels).await {
+                Ok(answers) => {
+                    for answer in answers {
+                        verdicts.push(answer.await.unwrap_or_else(|_| Err(Failure::ended())));
+                    }
+                }
+                Err(failure) => verdicts.resize(count, Err(failure)),
             }
         };
         let _in_time = tokio::time::timeout(self.options.call_timeout, sending).await;
@@ -145,12 +150,11 @@ impl Core {
 
     /// Sends one message.
     pub(crate) async fn dispatch_one(&self, parcel: Parcel) -> Result<Verdict, Failure> {
-        self.link.session()?;
-        let sending = async {
-            let answer = self.outgoing.submit(parcel).await?;
-            answer.await.unwrap_or_else(|_| Err(Failure::ended()))
-        };
-        self.in_time(sending).await
+        let verdicts = self.dispatch(vec![parcel]).await;
+        verdicts
+            .into_iter()
+            .next()
+            .ok_or_else(Failure::unexpected)?
     }
 
     /// Writes what is to be sent, for as long as this node lives.
@@ -158,8 +162,9 @@ impl Core {
         let Some(mut queue) = self.outgoing.queue.lock().take() else {
             return;
         };
-        let mut jobs = Vec::with_capacity(BATCH_MAX);
-        while queue.recv_many(&mut jobs, BATCH_MAX).await > 0 {
+        let mut calls = Vec::with_capacity(GATHER_MAX);
+        while queue.recv_many(&mut calls, GATHER_MAX).await > 0 {
+            let mut jobs: Vec<_> = calls.drain(..).flatten().collect();
             while !jobs.is_empty() {
                 let batch = next_batch(&mut jobs);
                 self.write(batch).await;
@@ -283,12 +288,12 @@ fn inbox_verdicts(answer: Value) -> Result<Vec<Verdict>, Failure> {
 /// Takes what goes into the next pipeline off the front.
 fn next_batch(jobs: &mut Vec<Job>) -> Vec<Job> {
     let mut bytes = 0;
-    let fits = |job: &Job| {
+    let fits = |job: &&Job| {
         let fits = bytes < BATCH_BYTES;
         bytes += job.parcel.entry.len();
         fits
     };
-    let count = jobs.iter().map(fits).take_while(|fits| *fits).count();
+    let count = jobs.iter().take(BATCH_MAX).take_while(fits).count();
     let rest = jobs.split_off(count);
     let mut batch = std::mem::replace(jobs, rest);
     // Nobody waits for these any more: they were given up before they left.

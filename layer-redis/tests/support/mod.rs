@@ -1,11 +1,14 @@
 //! How the test suites make a layer over Redis: a server for each backend.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use towpath_layer_core::{ChannelLayer, Limits, NodeId, SystemClock, SystemEntropy};
+use redis::aio::MultiplexedConnection;
+use towpath_layer_core::{ChannelLayer, LayerError, Limits, NodeId, SystemClock, SystemEntropy};
 use towpath_layer_redis::{RedisLayer, RedisOptions};
 use towpath_testkit::redis::RedisServer;
 use towpath_testkit::{Backend, Factory, Faults, async_trait};
@@ -32,13 +35,23 @@ impl Place {
 
     /// A node as its own type.
     pub(crate) async fn connect(&self) -> Arc<RedisLayer> {
+        self.try_connect().await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(&self) -> Result<Arc<RedisLayer>, LayerError> {
         let layer = RedisLayer::connect(
             RedisOptions::new(self.server.url()),
             self.limits.clone(),
             Arc::new(SystemClock::new()),
             Arc::new(SystemEntropy),
         );
-        layer.await.unwrap()
+        layer.await
+    }
+
+    /// A connection to the server itself.
+    pub(crate) async fn admin(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.server.url()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
     }
 }
 
