@@ -119,6 +119,17 @@ async fn hear(client: &mut Client) -> Message {
         .unwrap()
 }
 
+/// Waits for the close frame, answers it, and tells its code.
+async fn closed(client: &mut Client) -> u16 {
+    let Message::Close(Some(frame)) = hear(client).await else {
+        panic!("not closed with a code");
+    };
+    // The answer goes out as the end of the stream is read.
+    let ended = timeout(PATIENCE, client.next()).await.unwrap();
+    assert!(!matches!(ended, Some(Ok(_))), "not the end: {ended:?}");
+    frame.code.into()
+}
+
 #[tokio::test]
 async fn two_clients_talk() {
     let seen = Seen::default();
@@ -140,14 +151,12 @@ async fn two_clients_talk() {
         .unwrap();
     assert_eq!(hear(&mut ben).await, Message::text("QUIET"));
 
-    // Who leaves in a stop is still seen off by their consumer.
-    running.stop().await;
-    assert_eq!(seen.0.load(Ordering::Relaxed), 203);
     assert_eq!(hear(&mut ada).await, Message::text("QUIET"));
-    match hear(&mut ada).await {
-        Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 1012),
-        other => panic!("not closed: {other:?}"),
-    }
+
+    // Who leaves in a stop is still seen off by their consumer.
+    let ((), ada, ben) = tokio::join!(running.stop(), closed(&mut ada), closed(&mut ben));
+    assert_eq!((ada, ben), (1012, 1012));
+    assert_eq!(seen.0.load(Ordering::Relaxed), 203);
     layer
         .send(&ChannelName::new("a").unwrap(), Content::default().into())
         .await
@@ -167,7 +176,7 @@ async fn a_consumer_reaches_a_layer_by_its_name() {
     let jobs = running.layers().get("jobs").unwrap();
     let statistics = jobs.statistics().await.unwrap();
     assert_eq!(statistics.total.pending, 1);
-    running.stop().await;
+    tokio::join!(running.stop(), closed(&mut client));
 }
 
 #[tokio::test]
@@ -212,8 +221,8 @@ async fn sockets_are_mounted_in_axum() {
     assert_eq!(hear(&mut ada).await, expected);
     assert_eq!(hear(&mut ben).await, expected);
 
-    running.stop().await;
-    assert!(matches!(hear(&mut ben).await, Message::Close(Some(_))));
+    let ((), ada, ben) = tokio::join!(running.stop(), closed(&mut ada), closed(&mut ben));
+    assert_eq!((ada, ben), (1012, 1012));
     assert_eq!(seen.0.load(Ordering::Relaxed), 201);
     server.abort();
 }

@@ -24,14 +24,16 @@ pub(crate) enum LayerCommand {
         /// The channel.
         channel: String,
         /// The content.
-        json: String,
+        #[arg(value_name = "JSON")]
+        content: String,
     },
     /// Send to every member of a group.
     GroupSend {
         /// The group.
         group: String,
         /// The text frame for each client, or the content of the event.
-        json: String,
+        #[arg(value_name = "JSON")]
+        content: String,
         /// Send an application event of this name to the members' consumers instead.
         #[arg(long, value_name = "NAME")]
         event: Option<String>,
@@ -64,7 +66,7 @@ impl LayerCommand {
             }
             Self::Send {
                 channel,
-                json: text,
+                content: text,
             } => {
                 let channel = ChannelName::new(channel)?;
                 layer.send(&channel, content(&text)?.into()).await?;
@@ -72,7 +74,7 @@ impl LayerCommand {
             }
             Self::GroupSend {
                 group,
-                json: text,
+                content: text,
                 event,
             } => group_send(layer, &group, text, event, json).await,
             Self::Groups => {
@@ -90,11 +92,12 @@ impl LayerCommand {
 }
 
 fn done(what: &str, json: bool) -> Result<()> {
-    Ok(if json {
-        output::json(&json!({ what: true }))?
+    if json {
+        output::json(&json!({ what: true }))?;
     } else {
-        output::line(what)?
-    })
+        output::line(what)?;
+    }
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<serde_json::Value> {
@@ -146,11 +149,13 @@ async fn members(layer: &dyn ChannelLayer, group: &str, json: bool) -> Result<()
     let mut members = layer.group_members(&group);
     let mut list = Vec::new();
     while let Some(member) = members.try_next().await? {
-        let meta = meta_text(&member.meta);
+        let meta = shown(&member.meta);
         if json {
             list.push(json!({ "channel": member.channel, "meta": meta }));
+        } else if meta.is_null() {
+            output::line(member.channel.as_str())?;
         } else {
-            output::line(&format!("{} {}", member.channel, meta.unwrap_or_default()))?;
+            output::line(&format!("{} {meta}", member.channel))?;
         }
     }
     if json {
@@ -159,9 +164,21 @@ async fn members(layer: &dyn ChannelLayer, group: &str, json: bool) -> Result<()
     Ok(())
 }
 
-/// Metadata is opaque; most of it is text.
-fn meta_text(meta: &Bytes) -> Option<String> {
-    (!meta.is_empty()).then(|| String::from_utf8_lossy(meta).into_owned())
+/// Metadata as JSON: what `Groups::add_with` encodes as the value that it was,
+/// other bytes as text.
+fn shown(meta: &Bytes) -> serde_json::Value {
+    if meta.is_empty() {
+        return serde_json::Value::Null;
+    }
+    let decoded = Content::from_encoded(meta.clone()).decode::<serde_json::Value>();
+    let whole = |value: &serde_json::Value| {
+        // Other bytes may begin like a value.
+        Content::encode(value).is_ok_and(|encoded| encoded.len() == meta.len())
+    };
+    decoded
+        .ok()
+        .filter(whole)
+        .unwrap_or_else(|| String::from_utf8_lossy(meta).into())
 }
 
 fn stats(statistics: &Statistics, json: bool) -> Result<()> {
@@ -184,7 +201,7 @@ fn stats(statistics: &Statistics, json: bool) -> Result<()> {
         ..
     } = statistics;
     Ok(output::line(&format!(
-        "\n{nodes} nodes alive; {lost} events lost, {stale} completions stale, {dropped} replies dropped"
+        "\n{nodes} nodes alive, this command included; {lost} events lost, {stale} completions stale, {dropped} replies dropped"
     ))?)
 }
 
@@ -201,4 +218,18 @@ fn row(name: &str, channel: &ChannelStatistics) -> [String; 7] {
         channel.full.to_string(),
         channel.expired.to_string(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_shown_as_what_it_was() {
+        let meta = |value: &serde_json::Value| Content::encode(value).unwrap().as_encoded().clone();
+        let value = json!({ "name": "Ada", "age": 7 });
+        assert_eq!(shown(&meta(&value)), value);
+        assert_eq!(shown(&Bytes::from_static(b"hello")), json!("hello"));
+        assert_eq!(shown(&Bytes::new()), serde_json::Value::Null);
+    }
 }

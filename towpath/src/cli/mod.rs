@@ -165,6 +165,28 @@ mod tests {
     }
 
     #[test]
+    fn every_command_can_be_typed() {
+        for line in [
+            "serve",
+            "interface",
+            "worker --only a --exclude b --concurrency 1",
+            "layer stats --json --name jobs",
+            "layer --name jobs --json stats",
+            "layer flush --json",
+            "layer send a.b {} --json",
+            "layer group-send g {} --json",
+            "layer group-send g {} --event e",
+            "layer groups --json",
+            "layer members g --json",
+            "config check",
+            "config show --json",
+            "config docs",
+        ] {
+            Arguments::try_parse_from(["towpath"].into_iter().chain(line.split(' '))).unwrap();
+        }
+    }
+
+    #[test]
     fn without_a_command_it_serves() {
         let arguments = Arguments::try_parse_from(["towpath"]).unwrap();
         assert!(matches!(arguments.into_command(), Command::Serve));

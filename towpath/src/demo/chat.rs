@@ -134,7 +134,7 @@ fn decide(frame: &Frame, name: &str) -> Result<Action, String> {
         Request::Say { text } => {
             let text = trimmed(&text, "a message", TEXT_LEN_MAX)?;
             match text.strip_prefix("/shout") {
-                Some(rest) if rest.is_empty() => Err("shout what?".to_owned()),
+                Some("") => Err("shout what?".to_owned()),
                 Some(rest) if rest.starts_with(char::is_whitespace) => {
                     Ok(Action::Shout(rest.trim_start().to_owned()))
                 }
