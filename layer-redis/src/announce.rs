@@ -43,7 +43,7 @@ impl Core {
         self.run_announcements(commands).await?;
         self.register(snapshot.keys().cloned()).await?;
         self.rejoin(&snapshot, &sink).await?;
-        self.end_announcement().await?;
+        self.end_announcement(&lease).await?;
         sink.mark_gap();
         tracing::info!(node = %self.node, groups = snapshot.len(), "announced all members");
         Ok(())

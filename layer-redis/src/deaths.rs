@@ -21,23 +21,46 @@ const NODES_MAX: usize = 256;
 /// has it seen that another had the time to renew its lease and did not.
 #[derive(Debug, Default)]
 pub(crate) struct Contact {
-    since: Option<(u64, Duration)>,
+    state: Option<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The connection through which it goes.
+    serial: u64,
+    since: Duration,
+    /// When the last answer came.
+    last: Duration,
 }
 
 impl Contact {
     pub(crate) fn lost(&mut self) {
-        self.since = None;
+        self.state = None;
     }
 
     /// Takes note of one more exchange; says how long the contact has lasted.
-    fn goes_on(&mut self, serial: u64, asked: Duration, answered: Duration) -> Duration {
-        match self.since {
-            Some((known, since)) if known == serial => answered.saturating_sub(since),
-            _ => {
-                self.since = Some((serial, asked));
-                answered.saturating_sub(asked)
-            }
+    /// After a silence of a lease nothing is known of what happened in it.
+    fn goes_on(
+        &mut self,
+        serial: u64,
+        (asked, answered): (Duration, Duration),
+        lease: Duration,
+    ) -> Duration {
+        // The server may have stood still, and with it everybody's renewals.
+        let stood_still = answered.saturating_sub(asked) > lease / 3;
+        let lasts = self.state.as_mut().filter(|state| {
+            state.serial == serial && asked.saturating_sub(state.last) < lease && !stood_still
+        });
+        if let Some(state) = lasts {
+            state.last = answered;
+            return answered.saturating_sub(state.since);
         }
+        self.state = Some(State {
+            serial,
+            since: answered,
+            last: answered,
+        });
+        Duration::ZERO
     }
 }
 
@@ -79,12 +102,8 @@ impl Core {
         let asked = self.clock.now();
         let nodes = self.known_nodes().await?;
         let absent = self.absent(&nodes).await?;
-        let answered = self.clock.now();
-        if answered.saturating_sub(asked) > lease / 3 {
-            // The server stood still, and with it everybody's renewals.
-            contact.lost();
-        }
-        if contact.goes_on(session.serial(), asked, answered) < lease {
+        let exchange = (asked, self.clock.now());
+        if contact.goes_on(session.serial(), exchange, lease) < lease {
             return Ok(());
         }
         for node in absent {
@@ -159,4 +178,31 @@ fn purge_command(node: &NodeKeys, group: &GroupName, members: &[LocalId]) -> Cmd
         command.arg(local.to_string());
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contact_lasts_until_it_breaks_or_nothing_is_known_for_a_lease() {
+        let ms = Duration::from_millis;
+        let mut contact = Contact::default();
+        let at = |contact: &mut Contact, serial, asked, answered| {
+            contact.goes_on(serial, (ms(asked), ms(answered)), ms(900))
+        };
+        assert_eq!(at(&mut contact, 1, 0, 100), ms(0));
+        assert_eq!(at(&mut contact, 1, 600, 700), ms(600));
+        assert_eq!(at(&mut contact, 1, 1_500, 1_600), ms(1_500));
+        assert_eq!(
+            at(&mut contact, 2, 1_700, 1_800),
+            ms(0),
+            "another connection"
+        );
+        assert_eq!(at(&mut contact, 2, 2_000, 2_100), ms(300));
+        assert_eq!(at(&mut contact, 2, 2_200, 2_600), ms(0), "a slow answer");
+        assert_eq!(at(&mut contact, 2, 3_500, 3_600), ms(0), "a long silence");
+        contact.lost();
+        assert_eq!(at(&mut contact, 2, 3_700, 3_800), ms(0), "a failure");
+    }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Failure {
 enum Cause {
     #[error("there is no connection now")]
     Disconnected(#[source] Option<Failure>),
+    #[error("the server is of version {0:?}; 7.0 or newer is needed")]
+    TooOld(String),
     #[error("the layer has ended")]
     Ended,
     #[error("no answer in time")]
@@ -57,6 +59,11 @@ impl Failure {
             outcome_unknown: true,
             cause: Arc::new(Cause::Unexpected),
         }
+    }
+
+    /// Not done: the server lacks what is needed.
+    pub(crate) fn too_old(version: &str) -> Self {
+        Self::known(Cause::TooOld(version.to_owned()))
     }
 
     /// Not done: it was for the incarnation of this node that has ended.

@@ -144,6 +144,7 @@ impl RedisLayer {
         core.receivers.wait().await;
         let ending = async {
             core.settle_accounts().await?;
+            let _held = core.tenancy.held().await;
             core.bury(core.node).await
         };
         if let Err(error) = ending.await {

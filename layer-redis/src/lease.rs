@@ -40,6 +40,12 @@ impl Tenancy {
         self.state.lock().value.clone()
     }
 
+    /// Waits until the lease is left alone. A node that has closed takes it no
+    /// more once this has been dropped.
+    pub(crate) async fn held(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.held.lock().await
+    }
+
     pub(crate) fn is_announcing(&self) -> bool {
         self.announcing.load(Ordering::Acquire)
     }
@@ -67,7 +73,10 @@ impl Core {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the lease could not be renewed");
-                    backoff.pause().await;
+                    tokio::select! {
+                        () = backoff.pause() => {}
+                        changed = changes.changed() => if changed.is_err() { return; }
+                    }
                 }
             }
         }
@@ -77,6 +86,9 @@ impl Core {
     pub(crate) async fn hold_lease(&self) -> Result<(), Failure> {
         let session = self.link.session()?;
         let _held = self.tenancy.held.lock().await;
+        if self.is_closed() {
+            return Err(Failure::ended());
+        }
         let state = self.tenancy.state.lock().clone();
         if state.run_id == session.run_id() {
             let renew = self.lease_command(&LEASE_RENEW, &state.value);
@@ -130,13 +142,16 @@ impl Core {
         command
     }
 
-    /// Ends the announcement. Fails if the lease was lost meanwhile.
-    pub(crate) async fn end_announcement(&self) -> Result<(), Failure> {
+    /// Ends the announcement that was made under a lease. Fails if that was
+    /// lost meanwhile: what was announced may be lost with it.
+    pub(crate) async fn end_announcement(&self, lease: &str) -> Result<(), Failure> {
         let _held = self.tenancy.held.lock().await;
-        let value = self.tenancy.value();
-        let after = value.replace(":a", ":l");
+        if self.tenancy.value() != lease {
+            return Err(Failure::lease_lost());
+        }
+        let after = lease.replace(":a", ":l");
         let mut command = LEASE_ANNOUNCED.call([&*self.own.lease, &self.own.tombs]);
-        command.arg(&value).arg(&after);
+        command.arg(lease).arg(&after);
         if value::int(&self.link.run_one(command).await?)? != 1 {
             return Err(Failure::lease_lost());
         }

@@ -1,6 +1,8 @@
 //! The pump: empties this node's inbox into its sink, in order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::{Pipeline, Value};
 use towpath_layer_core::metrics::LAYER_MALFORMED;
@@ -20,6 +22,9 @@ const BATCH_MAX: usize = 512;
 /// Bytes that one step takes; one entry more may go with them.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// The pause before an entry is delivered again that was refused.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
+
 /// What one step took from the inbox.
 #[derive(Debug, Default)]
 struct Batch {
@@ -32,9 +37,9 @@ struct Batch {
 #[derive(Debug, Default)]
 struct Chores {
     /// Groups that have members here, of which the registry may not know.
-    register: Vec<GroupName>,
+    register: HashSet<GroupName>,
     /// Groups that may have no members here any more.
-    leave: Vec<GroupName>,
+    leave: HashSet<GroupName>,
     /// Memberships of connections that are closed.
     undo: Vec<(GroupName, LocalId)>,
 }
@@ -134,7 +139,9 @@ impl Core {
         let mut chores = Chores::default();
         for letter in batch.letters {
             match Letter::read(&letter) {
-                Ok(Letter::Fence(group)) => chores.leave.push(group),
+                Ok(Letter::Fence(group)) => {
+                    chores.leave.insert(group);
+                }
                 Ok(Letter::Entry(entry)) => {
                     if self.is_for_somebody(&entry, &sink, &mut chores) {
                         deliver_one(&sink, entry).await;
@@ -174,8 +181,8 @@ impl Core {
                 is_live
             }
             InboxEntry::Join { group, to, .. } => {
-                if !self.registered.lock().contains(group) && !chores.register.contains(group) {
-                    chores.register.push(group.clone());
+                if !self.registered.lock().contains(group) {
+                    chores.register.insert(group.clone());
                 }
                 let is_live = sink.is_live(*to);
                 if !is_live {
@@ -187,7 +194,7 @@ impl Core {
                 // Sent to a node that does not know of members: does the
                 // registry stand for nothing?
                 if !self.registered.lock().contains(group) && !chores.register.contains(group) {
-                    chores.leave.push(group.clone());
+                    chores.leave.insert(group.clone());
                 }
                 true
             }
@@ -198,7 +205,8 @@ impl Core {
     async fn do_chores(&self, chores: &Chores) -> Result<(), Failure> {
         self.register(chores.register.iter().cloned()).await?;
         self.discard_members(&chores.undo).await?;
-        self.leave_registries(&chores.leave).await
+        let leave: Vec<_> = chores.leave.iter().cloned().collect();
+        self.leave_registries(&leave).await
     }
 }
 
@@ -215,6 +223,8 @@ async fn deliver_one(sink: &Arc<dyn InboxSink>, entry: InboxEntry) {
     let mut entry = entry;
     while let Err(Refused(refused)) = sink.deliver(entry) {
         sink.room().await;
+        // There may be room, and yet not enough for this entry.
+        tokio::time::sleep(ROOM_PAUSE).await;
         entry = *refused;
     }
 }

@@ -89,12 +89,18 @@ impl Core {
             }));
             let mut removed = Vec::new();
             let mut emptied = Vec::new();
+            let mut stays = Vec::new();
             for ((group, token), members) in groups.iter().zip(tokens).zip(members.await?) {
-                if value::int(&members?)? == 0 {
-                    emptied.push(group);
-                    if let Ok(token) = value::text(token?) {
-                        removed.push(self.unregister_command(group, self.node, &token));
+                let token = value::text(token?);
+                match (value::int(&members?)? == 0, token) {
+                    (true, token) => {
+                        emptied.push(group);
+                        let remove =
+                            |token: String| self.unregister_command(group, self.node, &token);
+                        removed.extend(token.ok().map(remove));
                     }
+                    (false, Ok(_)) => stays.push(group.clone()),
+                    (false, Err(_)) => {}
                 }
             }
             for answer in self.link.run(removed).await? {
@@ -104,6 +110,7 @@ impl Core {
             for group in emptied {
                 registered.remove(group);
             }
+            registered.extend(stays);
         }
         Ok(())
     }

@@ -145,6 +145,29 @@ async fn groups_heal_within_two_seconds_of_an_empty_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_lease_after_a_restart_all_members_are_certain() {
+    let place = Place::new(limits()).await;
+    let (peer, asks) = (Peer::new(&place).await, place.connect().await);
+    let room = group(0);
+    peer.member(&room).await;
+    place.server.kill().await.unwrap();
+    place.server.start().await.unwrap();
+    let back = Instant::now();
+    let mut sent = None;
+    until("all is certain", async || {
+        sent = asks.group_send(&room, Reply::text("a")).await.ok();
+        sent.is_some_and(|sent| sent.certain)
+    })
+    .await;
+    let took = back.elapsed();
+    assert!(
+        took >= LEASE - Duration::from_millis(200),
+        "certain after {took:?}"
+    );
+    assert_eq!(sent.unwrap().delivered, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_redis_is_down_calls_fail_at_once_and_say_so() {
     let place = Place::new(limits()).await;
     let peer = Peer::new(&place).await;

@@ -187,7 +187,7 @@ impl Link {
         while !end.is_cancelled() {
             match self.establish().await {
                 Ok(session) => {
-                    backoff.reset();
+                    let made = self.clock.now();
                     metrics::gauge!(LAYER_UP).set(1.0);
                     *self.last_failure.lock() = None;
                     if !std::mem::take(&mut first) {
@@ -201,6 +201,10 @@ impl Link {
                         () = end.cancelled() => {}
                     }
                     metrics::gauge!(LAYER_UP).set(0.0);
+                    // One that cannot serve is not asked again at once.
+                    if self.clock.now().saturating_sub(made) > self.reconnect_pause_max {
+                        backoff.reset();
+                    }
                 }
                 Err(error) => {
                     tracing::debug!(%error, "redis is out of reach");

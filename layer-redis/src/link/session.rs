@@ -12,6 +12,9 @@ use crate::failure::Failure;
 use crate::rooms::Rooms;
 use crate::{scripts, value};
 
+/// The first version that can wait for several messages on several lists.
+const MAJOR_MIN: u32 = 7;
+
 /// A connection that works, or did.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -56,6 +59,11 @@ impl Session {
             let mut lines = info.lines();
             lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
         };
+        let version = field("redis_version").unwrap_or_default();
+        let major = version.split('.').next().and_then(|text| text.parse().ok());
+        if major.is_none_or(|major: u32| major < MAJOR_MIN) {
+            return Err(Failure::too_old(version));
+        }
         session.run_id = field("run_id").unwrap_or_default().to_owned();
         let seconds = field("uptime_in_seconds").and_then(|text| text.parse().ok());
         session.uptime = Duration::from_secs(seconds.unwrap_or(0));

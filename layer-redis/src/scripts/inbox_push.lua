@@ -23,7 +23,8 @@ for i = 4, #ARGV, 2 do
     elseif full and class ~= 'u' then
         verdict = 1
         if members then
-            redis.call('SET', gap, 1, 'PX', ARGV[3])
+            -- It lives for longer than any owner is too busy to look.
+            redis.call('SET', gap, 1, 'EX', 86400)
         end
     else
         redis.call('RPUSH', inbox, entry)
