@@ -1,0 +1,72 @@
+//! The one event in flight.
+
+use std::time::Duration;
+
+use towpath_layer_core::{EventKind, NodeId};
+
+/// What became of handing an event to the layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handed {
+    /// The layer has it.
+    Sent,
+    /// Its channel is full.
+    Full,
+    /// The layer is out of reach, and does not have it.
+    Unavailable,
+    /// It is larger than the layer carries.
+    TooLarge,
+    /// The layer was closed.
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The layer does not have it yet.
+    Waiting,
+    /// The layer took it then.
+    Sent { at: Duration },
+}
+
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) kind: EventKind,
+    pub(super) order: u64,
+    pub(super) attempt: u64,
+    pub(super) retries: u8,
+    pub(super) state: State,
+    /// When it has waited long enough in its state.
+    pub(super) until: Duration,
+    /// Who said that it holds it.
+    pub(super) worker: Option<NodeId>,
+    /// Since when it is known that it does not wait in its channel.
+    pub(super) handed_out: Option<Duration>,
+}
+
+impl InFlight {
+    pub(super) fn new(
+        kind: EventKind,
+        order: u64,
+        attempt: u64,
+        retries: u8,
+        until: Duration,
+    ) -> Self {
+        Self {
+            kind,
+            order,
+            attempt,
+            retries,
+            state: State::Waiting,
+            until,
+            worker: None,
+            handed_out: None,
+        }
+    }
+
+    pub(super) fn is_connect(&self) -> bool {
+        matches!(self.kind, EventKind::Connect(_))
+    }
+
+    pub(super) fn is_disconnect(&self) -> bool {
+        matches!(self.kind, EventKind::Disconnect { .. })
+    }
+}

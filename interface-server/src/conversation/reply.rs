@@ -1,0 +1,83 @@
+//! What a reply, or a group's message, means for a conversation.
+
+use towpath_layer_core::{Accept, Counter, Deny, Frame, Reply, Taken};
+
+use super::{Action, Conversation, Stage, Turn};
+use crate::protocol::refusal::Refusal;
+
+impl Conversation {
+    /// A reply: its parts in the order of the contract.
+    pub(crate) fn reply(&mut self, reply: Reply, turn: &mut Turn<'_>) {
+        if let Some(taken) = &reply.taken {
+            self.taken(taken);
+        }
+        if let Some(accept) = reply.accept {
+            self.accept(*accept, turn);
+        }
+        if let Some(deny) = reply.deny {
+            self.deny(*deny, turn);
+        } else {
+            if let Some(frame) = reply.frame {
+                self.frame(frame, turn);
+            }
+            if let Some(event) = reply.event {
+                self.application(*event, turn);
+            }
+            if let Some(close) = reply.close {
+                self.close_as_asked(&close, turn);
+            }
+        }
+        if let Some(completion) = reply.completion {
+            self.completion(*completion, turn);
+        }
+    }
+
+    /// What a group's message says besides its frame. It does not answer a
+    /// handshake with 101, and completes nothing: only the conversation's own
+    /// consumer does.
+    pub(crate) fn group_reply(&mut self, reply: &Reply, turn: &mut Turn<'_>) {
+        if let Some(event) = &reply.event {
+            self.application((**event).clone(), turn);
+        }
+        if let Some(close) = &reply.close {
+            self.close_as_asked(close, turn);
+        }
+    }
+
+    fn taken(&mut self, taken: &Taken) {
+        if let Some(event) = &mut self.in_flight
+            && event.attempt == taken.attempt
+        {
+            event.worker = Some(taken.worker);
+            event.handed_out = None;
+        }
+    }
+
+    fn accept(&mut self, accept: Accept, turn: &mut Turn<'_>) {
+        match self.stage {
+            Stage::Asking => {
+                self.stage = Stage::Open;
+                self.accepted = true;
+                turn.push(Action::Accept(accept));
+            }
+            // The consumer believes in a socket: it is told of its end.
+            Stage::Left => self.accepted = true,
+            Stage::Open | Stage::Shut | Stage::Parting | Stage::Ended => {}
+        }
+    }
+
+    fn deny(&mut self, deny: Deny, turn: &mut Turn<'_>) {
+        if self.stage == Stage::Asking {
+            self.refuse(Refusal::denied(deny), turn);
+        }
+    }
+
+    fn frame(&mut self, frame: Frame, turn: &mut Turn<'_>) {
+        self.accept(Accept::default(), turn);
+        if self.stage == Stage::Open {
+            turn.push(Action::Send(frame));
+        } else {
+            turn.push(Action::Count(Counter::Dropped));
+        }
+    }
+}

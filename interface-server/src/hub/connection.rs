@@ -1,0 +1,132 @@
+//! One connection, as its shard knows it.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+use towpath_layer_core::{ChannelName, GroupName, Headers, LocalId};
+
+use super::signal::Signal;
+use crate::conversation::Conversation;
+use crate::protocol::refusal::Refusal;
+use crate::transport::outbox::Outbox;
+use crate::transport::stream::WriteSide;
+
+/// Groups that a connection remembers as touched.
+const TOUCHED_MAX: usize = 64;
+
+/// How a handshake is answered.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// With 101.
+    Accept {
+        subprotocol: Option<ByteString>,
+        headers: Headers,
+    },
+    /// With an error.
+    Refuse(Refusal),
+}
+
+/// A handshake that waits.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) answer: oneshot::Sender<Decision>,
+    pub(crate) subprotocols: Vec<ByteString>,
+}
+
+/// The way out to the peer.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// Absent until the upgrade, and after the end.
+    pub(crate) write: Option<WriteSide>,
+    pub(crate) outbox: Outbox,
+    /// The connection's task waits for room, and writes.
+    pub(crate) blocked: bool,
+    /// Writing failed: the peer is gone.
+    pub(crate) broken: bool,
+    /// When a closing socket is reset.
+    pub(crate) close_by: Option<Duration>,
+}
+
+/// A connection from its handshake to the end of its disconnect.
+///
+/// Its parts are borrowed for a moment at a time, never across an await and
+/// never while another part is called.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: LocalId,
+    pub(crate) channel: ChannelName,
+    pub(crate) conversation: RefCell<Conversation>,
+    pub(crate) asking: RefCell<Option<Asking>>,
+    pub(crate) line: RefCell<Line>,
+    /// Whether it is in a list of sockets to write to.
+    pub(crate) dirty: Cell<bool>,
+    /// Whether reading waits for the conversation.
+    pub(crate) paused: Cell<bool>,
+    /// Whether the socket is to be reset.
+    pub(crate) cut: Cell<bool>,
+    /// Whether there is a socket, or a handshake that may become one.
+    pub(crate) held: Cell<bool>,
+    /// Whether the conversation is over.
+    pub(crate) over: Cell<bool>,
+    /// When bytes last came from the peer.
+    pub(crate) heard: Cell<Duration>,
+    /// When a ping was sent that nothing has followed.
+    pub(crate) pinged: Cell<Option<Duration>>,
+    /// Groups whose joins and leaves came by since the event in flight began.
+    pub(crate) touched: RefCell<SmallVec<[GroupName; 1]>>,
+    /// Wakes the task that reads.
+    pub(crate) task: Signal,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: LocalId,
+        channel: ChannelName,
+        conversation: Conversation,
+        asking: Asking,
+        now: Duration,
+    ) -> Self {
+        Self {
+            id,
+            channel,
+            conversation: RefCell::new(conversation),
+            asking: RefCell::new(Some(asking)),
+            line: RefCell::default(),
+            dirty: Cell::new(false),
+            paused: Cell::new(false),
+            cut: Cell::new(false),
+            held: Cell::new(true),
+            over: Cell::new(false),
+            heard: Cell::new(now),
+            pinged: Cell::new(None),
+            touched: RefCell::default(),
+            task: Signal::default(),
+        }
+    }
+
+    /// Resets the socket as soon as its task runs.
+    pub(crate) fn cut(&self) {
+        self.cut.set(true);
+        self.task.notify();
+    }
+
+    /// Notes that a membership of this connection changed by way of the inbox.
+    pub(crate) fn touch(&self, group: &GroupName) {
+        if self.conversation.borrow().is_busy() {
+            let mut touched = self.touched.borrow_mut();
+            if touched.len() < TOUCHED_MAX && !touched.contains(group) {
+                touched.push(group.clone());
+            }
+        }
+    }
+
+    /// Whether such a change came by since the event in flight began; yes if
+    /// there were too many to remember.
+    pub(crate) fn is_touched(&self, group: &GroupName) -> bool {
+        let touched = self.touched.borrow();
+        touched.len() >= TOUCHED_MAX || touched.contains(group)
+    }
+}

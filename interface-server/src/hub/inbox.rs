@@ -1,0 +1,180 @@
+//! Drains the shard's queue: everything that concerns its connections, in order.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use bytestring::ByteString;
+use futures_util::poll;
+use smallvec::SmallVec;
+use towpath_layer_core::{ChannelName, Counter, GroupName, InboxEntry, LocalId, Membership, Reply};
+
+use super::cleanup::Job;
+use super::connection::Connection;
+use super::flusher::Urgency;
+use super::shard::Shard;
+use crate::config::OnEvent;
+use crate::protocol::close;
+use crate::protocol::frame::OutFrame;
+use crate::transport::outbox::NotTaken;
+
+/// Up to this many members a group's message is as urgent as a reply.
+const SMALL_GROUP: usize = 64;
+
+/// Applies entries for as long as the shard lives.
+pub(crate) async fn run(shard: Rc<Shard>) {
+    let mut batch = Vec::new();
+    let Some(port) = shard.port() else {
+        return;
+    };
+    loop {
+        let mut filled = pin!(port.inbox.filled());
+        if poll!(filled.as_mut()).is_ready() {
+            // The end of a turn: what the last batch has started comes first.
+            tokio::task::yield_now().await;
+        } else {
+            filled.await;
+        }
+        let gap = port.inbox.take(&mut batch);
+        for entry in batch.drain(..) {
+            shard.apply(entry);
+        }
+        if gap {
+            shard.gap();
+        }
+        if batch.capacity() > 4096 {
+            batch = Vec::new();
+        }
+    }
+}
+
+impl Shard {
+    fn apply(self: &Rc<Self>, entry: InboxEntry) {
+        match entry {
+            InboxEntry::Reply { to, reply } => match self.connection(to) {
+                Some(connection) => {
+                    self.turn(&connection, |conversation, turn| {
+                        conversation.reply(reply, turn)
+                    });
+                }
+                None => self.count(Counter::Dropped),
+            },
+            InboxEntry::Group { group, reply } => self.group(&group, &reply),
+            InboxEntry::Join { group, to, meta } => self.join(group, to, meta),
+            InboxEntry::Leave { group, to } => {
+                if let Some(connection) = self.connection(to) {
+                    connection.touch(&group);
+                }
+                if self.groups.borrow_mut().leave(&group, to) {
+                    self.hub.index.lock().emptied(&group, self.number);
+                }
+            }
+            InboxEntry::LeaveAll { to } => {
+                let left = self.groups.borrow_mut().leave_all(to);
+                let groups = self.groups.borrow();
+                for group in left {
+                    if groups.members(&group).is_empty() {
+                        self.hub.index.lock().emptied(&group, self.number);
+                    }
+                }
+            }
+        }
+    }
+
+    fn join(&self, group: GroupName, to: LocalId, meta: bytes::Bytes) {
+        let connection = self.connection(to);
+        let alive = connection
+            .as_ref()
+            .is_some_and(|connection| connection.conversation.borrow().takes_members());
+        let empty = {
+            let mut groups = self.groups.borrow_mut();
+            if alive {
+                groups.join(&group, to, meta);
+            }
+            groups.members(&group).is_empty()
+        };
+        self.hub.index.lock().joined(&group, self.number, empty);
+        match connection {
+            Some(connection) if alive => connection.touch(&group),
+            // The membership of a connection that is gone: it must not stay.
+            _ => self.cleanup.push(Job::Discard {
+                channel: ChannelName::reply(self.layer.node(), to),
+                group,
+            }),
+        }
+    }
+
+    /// A message for every member here: encoded once, shared by all outboxes.
+    fn group(self: &Rc<Self>, group: &GroupName, reply: &Reply) {
+        let mut later: SmallVec<[(Rc<Connection>, Option<NotTaken>); 8]> = SmallVec::new();
+        let frame = reply.frame.as_ref().map(OutFrame::data);
+        let more = reply.event.is_some() || reply.close.is_some();
+        let mut sent = 0;
+        {
+            let groups = self.groups.borrow();
+            let connections = self.connections.borrow();
+            let members = groups.members(group);
+            let urgency = if members.len() <= SMALL_GROUP {
+                Urgency::Now
+            } else {
+                Urgency::Bulk
+            };
+            for (id, _) in members {
+                let Some(connection) = connections.get(id) else {
+                    continue;
+                };
+                let put = frame
+                    .clone()
+                    .map(|frame| self.put(connection, frame, urgency));
+                match put {
+                    Some(Ok(())) => sent += 1,
+                    Some(Err(not_taken)) => later.push((Rc::clone(connection), Some(not_taken))),
+                    None => {}
+                }
+                if more {
+                    later.push((Rc::clone(connection), None));
+                }
+            }
+        }
+        self.metrics.frames_out.increment(sent);
+        for (connection, not_taken) in later {
+            match not_taken {
+                Some(NotTaken::Full) => self.overflow(&connection),
+                Some(NotTaken::Sealed) => self.count(Counter::Dropped),
+                None => self.turn(&connection, |conversation, turn| {
+                    conversation.group_reply(reply, turn);
+                }),
+            }
+        }
+    }
+
+    /// Members of any group may have missed a message.
+    fn gap(self: &Rc<Self>) {
+        if self.config.on_gap == OnEvent::Ignore {
+            return;
+        }
+        let affected: Vec<Rc<Connection>> = {
+            let groups = self.groups.borrow();
+            let connections = self.connections.borrow();
+            let is_member =
+                |connection: &&Rc<Connection>| !groups.groups_of(connection.id).is_empty();
+            connections.values().filter(is_member).cloned().collect()
+        };
+        for connection in affected {
+            let reason = ByteString::from_static("messages were missed");
+            self.turn(&connection, |conversation, turn| {
+                conversation.close(close::RESTART, reason, turn);
+            });
+        }
+    }
+
+    /// Every membership here.
+    pub(crate) fn memberships(&self) -> Vec<Membership> {
+        let groups = self.groups.borrow();
+        let all = groups.iter().map(|(group, member, meta)| Membership {
+            group: group.clone(),
+            member,
+            meta: meta.clone(),
+        });
+        all.collect()
+    }
+}

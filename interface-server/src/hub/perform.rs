@@ -1,0 +1,214 @@
+//! Does what a conversation has decided.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use bytestring::ByteString;
+use towpath_layer_core::{Accept, Counter, Frame, GroupChange};
+
+use super::cleanup::Job;
+use super::connection::{Connection, Decision};
+use super::flusher::Urgency;
+use super::shard::Shard;
+use crate::config::SlowPolicy;
+use crate::conversation::{Action, Reading};
+use crate::metrics;
+use crate::protocol::close;
+use crate::protocol::frame::OutFrame;
+use crate::transport::outbox::NotTaken;
+
+impl Shard {
+    pub(crate) fn perform(self: &Rc<Self>, connection: &Rc<Connection>, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Emit { channel, attempt } => {
+                    connection.touched.borrow_mut().clear();
+                    self.emitter.emit(channel, connection.id, attempt);
+                }
+                Action::Accept(accept) => self.accept(connection, accept),
+                Action::Refuse(refusal) => {
+                    self.decide(connection, Decision::Refuse(refusal));
+                }
+                Action::Send(frame) => self.send(connection, &frame),
+                Action::Close {
+                    code,
+                    reason,
+                    at_once,
+                } => {
+                    tracing::debug!(conn_id = %connection.id, code, "closing");
+                    metrics::closed(code);
+                    self.close(connection, code, &reason, at_once);
+                }
+                Action::Groups(changes) => self.repeat_missing(connection, changes),
+                Action::Depart => self.depart(connection),
+                Action::End => self.end(connection),
+                Action::Count(counter) => self.count(counter),
+            }
+        }
+        self.resume(connection);
+    }
+
+    /// Wakes the reader if it waits for a conversation that has room again.
+    fn resume(&self, connection: &Connection) {
+        if connection.paused.get()
+            && connection.conversation.borrow().reading(&self.rules) != Reading::Pause
+        {
+            connection.task.notify();
+        }
+    }
+
+    fn accept(self: &Rc<Self>, connection: &Rc<Connection>, accept: Accept) {
+        let offered = connection.asking.borrow().as_ref().is_some_and(|asking| {
+            let chosen = accept.subprotocol.as_ref();
+            chosen.is_none_or(|chosen| asking.subprotocols.contains(chosen))
+        });
+        if !offered {
+            tracing::warn!("the accepted subprotocol was not offered; none is used");
+        }
+        let decision = Decision::Accept {
+            subprotocol: accept.subprotocol.filter(|_| offered),
+            headers: accept.headers,
+        };
+        if !self.decide(connection, decision) {
+            self.transport_ended(connection, close::ABNORMAL, ByteString::new());
+        }
+    }
+
+    /// Answers the handshake; false if nobody waits for the answer.
+    fn decide(&self, connection: &Connection, decision: Decision) -> bool {
+        if matches!(decision, Decision::Refuse(_)) {
+            connection.line.borrow_mut().outbox.seal();
+        }
+        let asking = connection.asking.borrow_mut().take();
+        asking.is_some_and(|asking| asking.answer.send(decision).is_ok())
+    }
+
+    fn send(self: &Rc<Self>, connection: &Rc<Connection>, frame: &Frame) {
+        let frame = OutFrame::data(frame);
+        match self.put(connection, frame, Urgency::Now) {
+            Ok(()) => self.metrics.frames_out.increment(1),
+            Err(NotTaken::Full) => self.overflow(connection),
+            Err(NotTaken::Sealed) => self.count(Counter::Dropped),
+        }
+    }
+
+    /// Puts a frame in the outbox and the connection among those to write to.
+    pub(crate) fn put(
+        &self,
+        connection: &Rc<Connection>,
+        frame: OutFrame,
+        urgency: Urgency,
+    ) -> Result<(), NotTaken> {
+        connection
+            .line
+            .borrow_mut()
+            .outbox
+            .push(frame, self.bounds)?;
+        self.flusher.mark(connection, urgency);
+        Ok(())
+    }
+
+    /// The outbox is full: its peer does not read fast enough.
+    pub(crate) fn overflow(self: &Rc<Self>, connection: &Rc<Connection>) {
+        self.metrics.outbox_dropped.increment(1);
+        self.layer.count(Counter::Dropped, 1);
+        if self.config.slow_policy == SlowPolicy::Close {
+            let reason = ByteString::from_static("the client reads too slowly");
+            self.turn(connection, |conversation, turn| {
+                conversation.abort(close::TRY_LATER, reason, turn);
+            });
+        }
+    }
+
+    /// Ends what is written with a close frame, and starts its deadline.
+    pub(crate) fn close(
+        &self,
+        connection: &Rc<Connection>,
+        code: u16,
+        reason: &ByteString,
+        at_once: bool,
+    ) {
+        {
+            let mut line = connection.line.borrow_mut();
+            if at_once {
+                line.outbox.discard();
+            }
+            line.outbox.push_last(OutFrame::close(code, reason));
+            let by = self.now() + self.config.close_timeout;
+            line.close_by.get_or_insert(by);
+        }
+        self.flusher.mark(connection, Urgency::Now);
+        connection.task.notify();
+    }
+
+    /// The consumer's own membership changes, if the layer has lost them.
+    fn repeat_missing(&self, connection: &Connection, changes: Vec<GroupChange>) {
+        for change in changes {
+            let (group, joins) = match &change {
+                GroupChange::Add { group, .. } => (group, true),
+                GroupChange::Discard { group } => (group, false),
+            };
+            let is_member = self.groups.borrow().is_member(group, connection.id);
+            if is_member == joins || connection.is_touched(group) {
+                continue;
+            }
+            let channel = connection.channel.clone();
+            self.cleanup.push(match change {
+                GroupChange::Add { group, meta } => Job::Add {
+                    group,
+                    channel,
+                    meta,
+                },
+                GroupChange::Discard { group } => Job::Discard { group, channel },
+            });
+        }
+    }
+
+    /// Ends the memberships of a connection that will make no more.
+    fn depart(&self, connection: &Connection) {
+        let left = self.groups.borrow_mut().leave_all(connection.id);
+        if !left.is_empty() {
+            let groups = self.groups.borrow();
+            let mut index = self.hub.index.lock();
+            for group in &left {
+                if groups.members(group).is_empty() {
+                    index.emptied(group, self.number);
+                }
+            }
+            self.cleanup.push(Job::DiscardAll {
+                channel: connection.channel.clone(),
+            });
+        }
+        self.unparted.set(self.unparted.get().saturating_sub(1));
+        self.progress.notify();
+    }
+
+    fn end(&self, connection: &Connection) {
+        if connection.over.replace(true) {
+            return;
+        }
+        if let Some(port) = self.port() {
+            port.live.lock().remove(&connection.id);
+        }
+        self.hub.open.fetch_sub(1, Ordering::Relaxed);
+        // A handshake that nobody answered on the way here ends as refused.
+        drop(connection.asking.borrow_mut().take());
+        self.forget(connection);
+    }
+
+    /// The socket, or the handshake that might have become one, is gone.
+    pub(crate) fn let_go(self: &Rc<Self>, connection: &Rc<Connection>) {
+        connection.held.set(false);
+        self.transport_ended(connection, close::ABNORMAL, ByteString::new());
+        self.forget(connection);
+    }
+
+    /// Drops a connection that has neither a socket nor a conversation. Until
+    /// then its deadlines are looked at.
+    fn forget(&self, connection: &Connection) {
+        if connection.over.get() && !connection.held.get() {
+            self.connections.borrow_mut().remove(&connection.id);
+            self.progress.notify();
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Frames of a socket ⇄ events of a conversation, without any socket.
+
+pub(crate) mod close;
+pub(crate) mod frame;
+pub(crate) mod plain;
+pub(crate) mod refusal;
+pub(crate) mod request;

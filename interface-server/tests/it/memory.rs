@@ -1,0 +1,32 @@
+//! What an idle connection costs.
+
+use crate::client::Raw;
+use crate::rig::{Rig, config, until};
+
+/// Resident memory of this process, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = status.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+#[tokio::test]
+async fn an_idle_connection_costs_at_most_16_kib() {
+    const CONNECTIONS: usize = 2000;
+    let rig = Rig::start(config()).await;
+    let _echo = rig.echo();
+    let mut clients = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..200 {
+        clients.push(Raw::open(rig.address).await);
+    }
+    let before = resident();
+    while clients.len() < CONNECTIONS {
+        clients.push(Raw::open(rig.address).await);
+    }
+    until(async || rig.handle.conversations() == CONNECTIONS).await;
+    let each = resident().saturating_sub(before) / (CONNECTIONS - 200);
+    assert!(each <= 16 << 10, "{each} bytes for each connection");
+    println!("{each} bytes for each connection, both ends");
+    drop(clients);
+    rig.end().await;
+}
