@@ -276,7 +276,6 @@ async fn an_operator_listener_is_served_where_it_was_asked_for() {
     assert!(metrics.contains("# HELP towpath_connections "), "{metrics}");
     running.stop().await;
 
-    config.operator.listen = Listener::Address(config.server.listen);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     config.operator.listen = Listener::Address(taken.local_addr().unwrap());
     let error = app()
@@ -288,6 +287,17 @@ async fn an_operator_listener_is_served_where_it_was_asked_for() {
         error.to_string().ends_with("cannot be listened on"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn an_operator_listener_that_nobody_asked_for_gives_way() {
+    // If this cannot be bound, another process has it, which is the same.
+    let _taken = std::net::TcpListener::bind(Listener::AUTO);
+    let mut config = config();
+    config.operator.listen = Listener::Auto;
+    let running = app().state(Seen::default()).start(&config).await.unwrap();
+    assert_eq!(running.listening().unwrap().operator, None);
+    running.stop().await;
 }
 
 /// Fetches a page: its status and text.

@@ -5,7 +5,8 @@
     reason = "a test says what it expects by unwrapping"
 )]
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -163,6 +164,30 @@ fn help_and_version_are_no_failures() {
             "{output:?}"
         );
     }
+}
+
+#[test]
+fn whoever_starts_it_is_told_where_the_chat_is() {
+    let mut process = towpath(&["--listen", "127.0.0.1:0"])
+        .env("TOWPATH__OPERATOR__LISTEN", "off")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(process.stdout.take().unwrap());
+    let read = stdout.read_line(&mut line);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    read.unwrap();
+    let address = line
+        .trim()
+        .strip_prefix("The chat is at http://127.0.0.1:")
+        .unwrap();
+    assert!(
+        address.trim_end_matches('/').parse::<u16>().unwrap() > 0,
+        "{line}"
+    );
 }
 
 #[test]
