@@ -8,6 +8,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
+#[cfg(feature = "redis")]
 use serde_json::Value;
 
 fn towpath(arguments: &[&str]) -> Command {
@@ -92,6 +93,7 @@ fn what_needs_other_processes_is_refused_on_memory() {
     );
 }
 
+#[cfg(feature = "redis")]
 #[test]
 fn the_configuration_is_shown_with_its_origins() {
     let output = towpath(&["config", "show", "--json", "--layer", "redis://:secret@h"])

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use towpath::config::{Config, Flag, LayerKind, Listener, Loaded, Origins, Setting, Sources};
+use towpath::config::{self, Config, Flag, Loaded, Setting, Sources};
 
 fn flag(name: &'static str, key: &str, value: &str) -> Flag {
     Flag {
@@ -78,6 +78,7 @@ fn each_source_overrides_the_one_before_key_by_key() {
     assert_eq!(loaded.config.server.ping_interval, Duration::from_mins(1));
 }
 
+#[cfg(feature = "redis")]
 #[test]
 fn each_kind_of_value_can_stand_in_a_variable() {
     let loaded = Sources::new()
@@ -99,14 +100,17 @@ fn each_kind_of_value_can_stand_in_a_variable() {
         )
         .load()
         .unwrap();
-    let config = &loaded.config;
+    let chosen = &loaded.config;
     let origins = ["https://a.example", "https://b.example:8443"].map(str::to_owned);
-    assert_eq!(config.server.origins, Origins::List(origins.to_vec()));
-    assert_eq!(config.server.outbox_bytes_max, 1_000_000);
-    assert_eq!(config.worker.only.len(), 2);
-    assert_eq!(config.operator.listen, Listener::Off);
-    let layer = config.layers.get("default").unwrap();
-    assert_eq!(layer.kind, LayerKind::Redis);
+    assert_eq!(
+        chosen.server.origins,
+        config::Origins::List(origins.to_vec())
+    );
+    assert_eq!(chosen.server.outbox_bytes_max, 1_000_000);
+    assert_eq!(chosen.worker.only.len(), 2);
+    assert_eq!(chosen.operator.listen, config::Listener::Off);
+    let layer = chosen.layers.get("default").unwrap();
+    assert_eq!(layer.kind, config::LayerKind::Redis);
     assert_eq!(layer.limits().capacity.get("a.b"), 7);
     assert_eq!(layer.limits().capacity.get("websocket.receive"), 100);
     let settings = settings(&loaded);
@@ -117,6 +121,7 @@ fn each_kind_of_value_can_stand_in_a_variable() {
     );
 }
 
+#[cfg(feature = "redis")]
 #[test]
 fn several_layers_stand_beside_the_default() {
     let loaded = file("[layers.jobs]\nkind = \"redis\"\nurl = \"redis://h\"\nexpiry = \"10m\"")
@@ -294,6 +299,7 @@ towpath.toml:2: layers.default.capacity_rules = [{ channel = \"*\", messages = 0
     );
 }
 
+#[cfg(feature = "redis")]
 #[test]
 fn keys_that_contradict_each_other_are_refused() {
     refused(
@@ -343,6 +349,18 @@ towpath.toml:3: layers.default.url = \"rediss://me:***@h\" is not the URL of a R
 towpath.toml:2: server.shards = 257 is too large
   expected: a whole number from 0 to 256
   to do: correct it, or leave it out for the default, 0",
+    );
+}
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn a_backend_that_is_not_built_in_is_refused() {
+    refused(
+        &file("[layers.default]\nkind = \"redis\"\nurl = \"redis://h\""),
+        "
+towpath.toml:2: layers.default.kind = \"redis\" is not built into this program
+  expected: \"memory\"
+  to do: build towpath with its `redis` feature",
     );
 }
 
