@@ -1,0 +1,85 @@
+//! Redis goes away under 200 sockets and comes back empty.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use futures_util::future::join_all;
+use towpath_testkit::redis::RedisServer;
+
+use crate::chat::Person;
+use crate::process::Process;
+
+const ROOMS: usize = 20;
+const PEOPLE_PER_ROOM: usize = 10;
+
+/// How soon after the return of the backend every group delivers again.
+const HEAL_MAX: Duration = Duration::from_secs(2);
+
+/// Speaks in a room until everybody else has heard something.
+async fn heal(people: &mut [Person], until: Instant) -> Result<()> {
+    let Some((speaker, listeners)) = people.split_first_mut() else {
+        return Ok(());
+    };
+    let speak = async {
+        loop {
+            speaker.say("are you there?").await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let listen = join_all(listeners.iter_mut().map(async |person| {
+        let left = until.saturating_duration_since(Instant::now());
+        let heard = person.hears_text("are you there?", left).await?;
+        ensure!(heard, "{} is deaf", person.name);
+        Ok(())
+    }));
+    tokio::select! {
+        failed = speak => failed,
+        heard = listen => heard.into_iter().collect(),
+    }
+}
+
+#[tokio::test]
+async fn redis_comes_back_empty_and_every_group_delivers_again() -> Result<()> {
+    let redis = RedisServer::launch().await?;
+    let url = redis.url();
+    let interface = Process::start(&["interface", "--layer", &url, "--listen", "127.0.0.1:0"])?;
+    let address = interface.address().await?;
+    let workers = [
+        Process::start(&["worker", "--layer", &url])?,
+        Process::start(&["worker", "--layer", &url])?,
+    ];
+    for worker in &workers {
+        worker.logged("the worker receives").await?;
+    }
+    let mut rooms = Vec::new();
+    for room in 0..ROOMS {
+        let mut people = Vec::new();
+        for person in 0..PEOPLE_PER_ROOM {
+            people.push(Person::enter(&address, &format!("r{room}"), &format!("p{person}")).await?);
+        }
+        rooms.push(people);
+    }
+
+    redis.stop().await?;
+    // The outage itself is what is tested: five seconds of it, while all speak.
+    for people in &mut rooms {
+        people[0].say("into the void").await?;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    redis.start().await?;
+    let back = Instant::now();
+
+    let healed = join_all(rooms.iter_mut().map(|people| heal(people, back + HEAL_MAX))).await;
+    healed.into_iter().collect::<Result<()>>()?;
+    for people in &mut rooms {
+        people[2].say("all still here").await?;
+        for person in people.iter_mut() {
+            ensure!(
+                person
+                    .hears_text("all still here", Duration::from_secs(5))
+                    .await?
+            );
+        }
+    }
+    Ok(())
+}

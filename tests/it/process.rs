@@ -1,0 +1,176 @@
+//! Starts `towpath` processes as an operator does, and watches their logs.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long a process may take for anything that is asked of it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary under test, built beside this test.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let target = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let binary = target.join("towpath");
+    assert!(
+        binary.exists(),
+        "no {}: run `cargo build -p towpath` first",
+        binary.display()
+    );
+    binary
+}
+
+/// Runs a command of the binary to its end.
+pub async fn run(arguments: &[&str]) -> Result<Output> {
+    let command = Command::new(binary())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
+    timeout(PATIENCE, command)
+        .await
+        .context("the command does not end")?
+        .context("cannot start")
+}
+
+/// Runs a command that must succeed; returns what it printed.
+pub async fn stdout_of(arguments: &[&str]) -> Result<String> {
+    let output = run(arguments).await?;
+    if !output.status.success() {
+        bail!(
+            "{arguments:?}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A running process; killed when dropped.
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    lines: watch::Receiver<usize>,
+    _reader: JoinSet<()>,
+}
+
+impl Process {
+    /// Starts the binary with `arguments`.
+    pub fn start(arguments: &[&str]) -> Result<Self> {
+        let mut child = Command::new(binary())
+            .args(arguments)
+            .env("TOWPATH__OPERATOR__LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stderr = child
+            .stderr
+            .take()
+            .ok_or_else(|| anyhow!("no standard error"))?;
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (count, lines) = watch::channel(0);
+        let sink = Arc::clone(&log);
+        let mut reader = JoinSet::new();
+        reader.spawn(async move {
+            let mut reader = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = reader.next_line().await {
+                sink.lock().unwrap().push(line);
+                count.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self {
+            child,
+            log,
+            lines,
+            _reader: reader,
+        })
+    }
+
+    /// Waits for a log line with `message` and returns its fields.
+    pub async fn logged(&self, message: &str) -> Result<Value> {
+        let mut lines = self.lines.clone();
+        let wait = async {
+            loop {
+                let found = self
+                    .log
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .find_map(|line| fields(line, message));
+                if let Some(fields) = found {
+                    return Ok(fields);
+                }
+                lines.changed().await.context("the process ended")?;
+            }
+        };
+        let result = timeout(PATIENCE, wait)
+            .await
+            .context("not logged in time")
+            .flatten();
+        result.with_context(|| format!("waiting for {message:?} in:\n{}", self.log()))
+    }
+
+    /// Waits until the process serves sockets; returns its address.
+    pub async fn address(&self) -> Result<String> {
+        let fields = self.logged("listening").await?;
+        fields["address"]
+            .as_str()
+            .map(str::to_owned)
+            .context("no address")
+    }
+
+    /// Waits until the process serves the operator; returns that address.
+    pub async fn operator(&self) -> Result<String> {
+        let fields = self.logged("operator listening").await?;
+        fields["address"]
+            .as_str()
+            .map(str::to_owned)
+            .context("no address")
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
+        let id = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .unwrap();
+        #[expect(unsafe_code, reason = "the standard library sends no signal but KILL")]
+        // SAFETY: `kill` takes two numbers and touches no memory of ours.
+        let result = unsafe { libc::kill(id, signal) };
+        assert_eq!(result, 0, "cannot signal {id}");
+    }
+
+    /// Kills the process as a crash would.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("cannot kill")
+    }
+
+    /// Waits for the end of the process; returns its exit code.
+    pub async fn exit_code(&mut self) -> Result<Option<i32>> {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        Ok(status
+            .with_context(|| format!("does not end:\n{}", self.log()))??
+            .code())
+    }
+}
+
+fn fields(line: &str, message: &str) -> Option<Value> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["fields"]["message"] == message).then(|| line["fields"].clone())
+}
