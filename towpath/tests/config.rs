@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use towpath::config::{self, Config, Flag, Loaded, Setting, Sources};
+use towpath::config::{Config, Flag, Loaded, Setting, Sources};
 
 fn flag(name: &'static str, key: &str, value: &str) -> Flag {
     Flag {
@@ -104,13 +104,13 @@ fn each_kind_of_value_can_stand_in_a_variable() {
     let origins = ["https://a.example", "https://b.example:8443"].map(str::to_owned);
     assert_eq!(
         chosen.server.origins,
-        config::Origins::List(origins.to_vec())
+        towpath::config::Origins::List(origins.to_vec())
     );
     assert_eq!(chosen.server.outbox_bytes_max, 1_000_000);
     assert_eq!(chosen.worker.only.len(), 2);
-    assert_eq!(chosen.operator.listen, config::Listener::Off);
+    assert_eq!(chosen.operator.listen, towpath::config::Listener::Off);
     let layer = chosen.layers.get("default").unwrap();
-    assert_eq!(layer.kind, config::LayerKind::Redis);
+    assert_eq!(layer.kind, towpath::config::LayerKind::Redis);
     assert_eq!(layer.limits().capacity.get("a.b"), 7);
     assert_eq!(layer.limits().capacity.get("websocket.receive"), 100);
     let settings = settings(&loaded);
