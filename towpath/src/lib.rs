@@ -25,9 +25,8 @@
 //!     text: &'a str,
 //! }
 //!
-//! async fn connect(Path(room): Path<String>, socket: Socket, groups: Groups) -> Result {
-//!     groups.add(format!("chat.{room}")).await?;
-//!     socket.accept().await
+//! async fn connect(Path(room): Path<String>, groups: Groups) -> Result {
+//!     groups.add(format!("chat.{room}")).await
 //! }
 //!
 //! async fn receive(
@@ -86,3 +85,14 @@ pub use start::StartError;
 pub use towpath_interface_server::TowpathService;
 pub use towpath_layer_core as layer;
 pub use towpath_worker as worker;
+
+/// The code in the documents outside of this crate compiles, too.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/consumers.md")]
+    struct Consumers;
+    #[doc = include_str!("../../docs/tutorial.md")]
+    struct Tutorial;
+}
