@@ -126,9 +126,8 @@ impl Core {
     /// In a task of its own: a question that is dropped must not lose counts.
     async fn settle_own_accounts(self: &Arc<Self>) -> Result<(), Failure> {
         let core = Arc::clone(self);
-        let settling = self
-            .tasks
-            .spawn(async move { core.settle_accounts().await });
+        let settling = async move { core.settle_accounts().await };
+        let settling = self.tasks.spawn_on(settling, &self.runtime);
         settling.await.unwrap_or_else(|_| Err(Failure::ended()))
     }
 

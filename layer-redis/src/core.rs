@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use deadpool_redis::Pool;
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
@@ -47,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) leaving: CancellationToken,
     /// Everything ends, at once.
     pub(crate) gone: CancellationToken,
+    /// Where all tasks run, whoever causes them.
+    pub(crate) runtime: Handle,
     pub(crate) receivers: TaskTracker,
     pub(crate) tasks: TaskTracker,
 }
@@ -55,12 +58,13 @@ impl Core {
     /// Runs a task until it ends or the node does.
     pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
         let gone = self.gone.clone();
-        self.tasks.spawn(async move {
+        let task = async move {
             tokio::select! {
                 () = task => {}
                 () = gone.cancelled() => {}
             }
-        });
+        };
+        self.tasks.spawn_on(task, &self.runtime);
     }
 
     /// The sink, once there is one.

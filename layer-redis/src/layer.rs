@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
@@ -45,7 +46,8 @@ pub struct RedisLayer {
 }
 
 impl RedisLayer {
-    /// Connects a new node.
+    /// Connects a new node. Its tasks run on the runtime that calls this; the
+    /// layer itself can be used from any.
     ///
     /// # Errors
     ///
@@ -123,6 +125,7 @@ fn core(
         closed: AtomicBool::new(false),
         leaving: CancellationToken::new(),
         gone: CancellationToken::new(),
+        runtime: Handle::current(),
         receivers: TaskTracker::new(),
         tasks: TaskTracker::new(),
     })

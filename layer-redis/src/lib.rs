@@ -72,7 +72,11 @@ pub use options::RedisOptions;
 /// expired on it is counted.
 const LIST_GRACE: Duration = Duration::from_mins(1);
 
+/// The longest time that Redis is told: ten years. Longer ones, added to the
+/// time of day, no longer fit.
+const TIME_MAX_MS: u64 = 10 * 365 * 86_400_000;
+
 /// A duration as Redis wants it.
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(duration.as_millis()).map_or(TIME_MAX_MS, |ms| ms.min(TIME_MAX_MS))
 }

@@ -485,6 +485,29 @@ async fn an_idle_receiver_holds_nothing_that_another_could_have() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_cannot_be_read_are_passed_over() {
+    let place = Place::new(limits()).await;
+    let peer = Peer::new(&place).await;
+    let (local, name) = peer.member(&group(0)).await;
+    let mut admin = place.admin().await;
+    let inbox = format!("towpath:n:{{{}}}:inbox", peer.layer.node());
+    let mut from_the_future = u64::MAX.to_be_bytes().to_vec();
+    from_the_future.extend([0xff; 40]);
+    for list in ["towpath:c:{work}", &inbox] {
+        for entry in [&b"?"[..], &[0; 8], &from_the_future] {
+            let mut push = redis::cmd("RPUSH");
+            push.arg(list).arg(entry);
+            push.query_async::<i64>(&mut admin).await.unwrap();
+        }
+    }
+    peer.layer.send(&work(), message(7)).await.unwrap();
+    assert_eq!(take_all(&peer.layer, 1).await, [7]);
+    let reply = Reply::text("a");
+    peer.layer.send(&name, reply.clone().into()).await.unwrap();
+    peer.sink.expect(local, &reply).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_layer_without_redis_does_not_connect_and_says_why() {
     let place = Place::new(limits()).await;
     place.server.kill().await.unwrap();

@@ -41,13 +41,14 @@ impl RedisReceiver {
         let (end, ended) = watch::channel(None);
         let taker = Taker::new(Arc::clone(core), Arc::clone(&channels), Arc::clone(&desk));
         let gone = core.gone.clone();
-        core.receivers.spawn(async move {
+        let task = async move {
             let outcome = tokio::select! {
                 outcome = taker.run() => outcome,
                 () = gone.cancelled() => Ok(()),
             };
             end.send_replace(Some(outcome));
-        });
+        };
+        core.receivers.spawn_on(task, &core.runtime);
         Self {
             core: Arc::clone(core),
             channels,

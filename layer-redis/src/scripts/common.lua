@@ -6,8 +6,12 @@ local function now_ms()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- The first 8 bytes of an entry of a shared channel.
+-- The first 8 bytes of an entry of a shared channel; what has no deadline has
+-- expired.
 local function deadline(entry)
+    if #entry < 8 then
+        return 0
+    end
     return (struct.unpack('>I8', entry))
 end
 
