@@ -3,6 +3,7 @@
 
 mod compare;
 mod generator;
+mod layer;
 mod peer;
 mod process;
 mod scenario;
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Measures several servers, interleaved, and prints a Markdown table.
     Compare(compare::Options),
+    /// Measures a channel layer without sockets, in memory and over Redis.
+    Layer(layer::Options),
     /// Serves what a Rust user would write without Towpath: axum and a broadcast a room.
     Peer(peer::Options),
 }
@@ -30,6 +33,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Compare(options) => compare::run(&options),
+        Command::Layer(options) => layer::run(&options),
         Command::Peer(options) => peer::run(&options),
     }
 }

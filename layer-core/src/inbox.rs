@@ -223,19 +223,61 @@ impl InboxQueue {
         }
     }
 
-    /// Waits until the queue has been emptied, or is not full now.
+    /// Waits until the queue has been emptied, unless it is empty now. Only
+    /// then an entry of any size is sure of its place.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     pub async fn room(&self) {
         let drained = self.drained.notified();
-        let full = {
-            let state = self.state.lock();
-            state.entries.len() >= self.entries_max || state.bytes >= self.bytes_max
-        };
-        if full {
+        let waits = !self.state.lock().entries.is_empty();
+        if waits {
             drained.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn entry(len: usize) -> InboxEntry {
+        InboxEntry::Reply {
+            to: LocalId(1),
+            reply: Reply::bytes(vec![0; len]),
+        }
+    }
+
+    #[test]
+    fn an_entry_that_was_refused_for_its_size_waits_for_an_empty_queue() {
+        let limits = Limits {
+            inbox_bytes_max: 1000,
+            ..Limits::default()
+        };
+        let queue = InboxQueue::new(&limits);
+        queue.push(entry(500)).unwrap();
+        let Refused(refused) = queue.push(entry(600)).unwrap_err();
+        let mut room = Box::pin(queue.room());
+        assert_eq!(room.as_mut().now_or_never(), None);
+        let mut batch = Vec::new();
+        queue.take(&mut batch);
+        assert_eq!(batch, [entry(500)]);
+        assert_eq!(room.now_or_never(), Some(()));
+        queue.push(*refused).unwrap();
+    }
+
+    #[test]
+    fn an_empty_queue_takes_an_entry_of_any_size() {
+        let limits = Limits {
+            inbox_bytes_max: 10,
+            ..Limits::default()
+        };
+        let queue = InboxQueue::new(&limits);
+        assert_eq!(queue.room().now_or_never(), Some(()));
+        queue.push(entry(5000)).unwrap();
+        queue.push(entry(0)).unwrap_err();
     }
 }

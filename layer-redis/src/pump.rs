@@ -22,9 +22,6 @@ const BATCH_MAX: usize = 512;
 /// Bytes that one step takes; one entry more may go with them.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// The pause before an entry is delivered again that was refused.
-const ROOM_PAUSE: Duration = Duration::from_millis(1);
-
 /// What one step took from the inbox.
 #[derive(Debug, Default)]
 struct Batch {
@@ -223,8 +220,6 @@ async fn deliver_one(sink: &Arc<dyn InboxSink>, entry: InboxEntry) {
     let mut entry = entry;
     while let Err(Refused(refused)) = sink.deliver(entry) {
         sink.room().await;
-        // There may be room, and yet not enough for this entry.
-        tokio::time::sleep(ROOM_PAUSE).await;
         entry = *refused;
     }
 }

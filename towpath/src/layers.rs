@@ -51,7 +51,7 @@ impl Layers {
     /// # Cancel safety
     ///
     /// A dropped future leaves what it had opened to the leases.
-    pub(crate) async fn open(config: &Config) -> Result<Self, OpenError> {
+    pub async fn open(config: &Config) -> Result<Self, OpenError> {
         let mut by_name = BTreeMap::new();
         for (name, layer) in &config.layers {
             match open(name, layer).await {
@@ -89,7 +89,7 @@ impl Layers {
     /// # Cancel safety
     ///
     /// A dropped future leaves the rest to the leases.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         close(self.by_name.values()).await;
     }
 }
