@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::{Pipeline, Value};
 use towpath_layer_core::metrics::LAYER_MALFORMED;
