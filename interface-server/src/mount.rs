@@ -128,7 +128,7 @@ async fn answer(
         return respond::refused(Refusal::upgrade_required());
     }
     if !origin::is_allowed(&hub.config.origins, &parts.headers) {
-        tracing::info!("a page of a foreign origin was refused");
+        tracing::debug!("a page of a foreign origin was refused");
         return respond::refused(Refusal::forbidden());
     }
     let ends = Ends {

@@ -1,3 +1,5 @@
+//! Each rule of a conversation, by itself.
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -35,8 +35,12 @@ const WINDOW_MIN: usize = 4;
 const ROOM_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Waits between tries while the layer is out of reach.
-const BACKOFF_MIN: Duration = Duration::from_millis(50);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
+const AWAY_MIN: Duration = Duration::from_millis(50);
+const AWAY_MAX: Duration = Duration::from_secs(1);
+
+/// Waits between tries if others take the room before this lane does.
+const FULL_MIN: Duration = Duration::from_millis(5);
+const FULL_MAX: Duration = Duration::from_millis(100);
 
 const LANES: [&str; 4] = [
     channels::DISCONNECT,
@@ -54,7 +58,8 @@ struct Lane {
     blocked: bool,
     /// How many are tried at once.
     window: usize,
-    backoff: Duration,
+    /// Tries in a row of which nothing was taken.
+    failures: u32,
 }
 
 /// One event of a batch.
@@ -88,7 +93,7 @@ impl Emitter {
             queue: VecDeque::new(),
             blocked: false,
             window: BATCH_MAX,
-            backoff: BACKOFF_MIN,
+            failures: 0,
         });
         Self {
             lanes: RefCell::new(lanes.into()),
@@ -209,7 +214,7 @@ impl Shard {
         if let Some(lane) = self.emitter.lanes.borrow_mut().get_mut(one.lane) {
             self.metrics.events(lane.name).increment(1);
             lane.window = (lane.window + 1).min(BATCH_MAX);
-            lane.backoff = BACKOFF_MIN;
+            lane.failures = 0;
         }
     }
 
@@ -225,21 +230,32 @@ impl Shard {
         lane.blocked = true;
         lane.window = WINDOW_MIN;
         let layer = std::sync::Arc::clone(&self.layer);
-        let (number, channel, backoff) = (one.lane, lane.channel.clone(), lane.backoff);
-        if handed == Handed::Unavailable {
-            lane.backoff = (backoff * 2).min(BACKOFF_MAX);
-        }
+        let (number, channel) = (one.lane, lane.channel.clone());
+        let failures = lane.failures;
+        lane.failures += 1;
         let wait = async move {
-            let unavailable = match channel.filter(|_| handed == Handed::Full) {
-                Some(channel) => room(&*layer, &channel).await.is_err(),
-                None => true,
+            let channel = channel.filter(|_| handed == Handed::Full);
+            let waited = match &channel {
+                Some(channel) => room(&*layer, channel).await.is_ok(),
+                None => false,
             };
-            if unavailable {
-                sleep(backoff).await;
+            let pause = pause(waited, failures);
+            if !pause.is_zero() {
+                sleep(pause).await;
             }
             Done::Unblocked(number)
         };
         running.push(wait.boxed_local());
+    }
+}
+
+/// How long to wait besides for room, after so many failures.
+fn pause(waited: bool, failures: u32) -> Duration {
+    let doubled = |shortest: Duration, times: u32| shortest * (1 << times.min(10));
+    match failures {
+        0 if waited => Duration::ZERO,
+        _ if waited => doubled(FULL_MIN, failures - 1).min(FULL_MAX),
+        _ => doubled(AWAY_MIN, failures).min(AWAY_MAX),
     }
 }
 

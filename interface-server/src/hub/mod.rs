@@ -300,3 +300,72 @@ impl InboxSink for Hub {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towpath_layer_core::{GroupName, Reply, SystemClock, SystemEntropy};
+    use towpath_layer_memory::MemoryLayer;
+
+    fn hub() -> (Arc<Hub>, Vec<mpsc::Receiver<Arrival>>) {
+        let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
+        let layer = MemoryLayer::new(Limits::default(), clock, entropy);
+        let config = ServerConfig {
+            shards: 2,
+            ..ServerConfig::default()
+        };
+        Hub::new(Arc::new(config), Routes::new([]).unwrap(), layer)
+    }
+
+    fn fill(port: &Port) {
+        let reply = Reply::default();
+        let to = LocalId(0);
+        while port
+            .inbox
+            .push(InboxEntry::Reply {
+                to,
+                reply: reply.clone(),
+            })
+            .is_ok()
+        {}
+    }
+
+    #[tokio::test]
+    async fn a_group_message_that_one_shard_refuses_is_a_gap_there_and_not_doubled_elsewhere() {
+        let (hub, _receivers) = hub();
+        let group = GroupName::new("room").unwrap();
+        for shard in [0, 1] {
+            let (to, meta) = (LocalId(256 + shard), bytes::Bytes::new());
+            let group = group.clone();
+            hub.deliver(InboxEntry::Join { group, to, meta }).unwrap();
+        }
+        fill(&hub.ports[0]);
+        let message = InboxEntry::Group {
+            group,
+            reply: Reply::text("hi"),
+        };
+        hub.deliver(message.clone()).unwrap();
+        let mut taken = Vec::new();
+        assert!(!hub.ports[1].inbox.take(&mut taken));
+        assert_eq!(taken.last(), Some(&message));
+        fill(&hub.ports[1]);
+        let Refused(back) = hub.deliver(message.clone()).unwrap_err();
+        assert_eq!(*back, message);
+        assert!(hub.ports[0].inbox.take(&mut Vec::new()));
+        assert!(!hub.ports[1].inbox.take(&mut Vec::new()));
+    }
+
+    #[test]
+    fn sockets_are_dealt_out_evenly() {
+        let (hub, _receivers) = hub();
+        let mut seats: Vec<Seat> = (0..10).map(|_| hub.seat().unwrap().0).collect();
+        assert_eq!(hub.sockets(), 10);
+        let on_first = |seats: &[Seat]| seats.iter().filter(|seat| seat.shard == 0).count();
+        assert_eq!(on_first(&seats), 5);
+        seats.retain(|seat| seat.shard == 0);
+        seats.extend((0..5).map(|_| hub.seat().unwrap().0));
+        assert_eq!(on_first(&seats), 5);
+        drop(seats);
+        assert_eq!(hub.sockets(), 0);
+    }
+}

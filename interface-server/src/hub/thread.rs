@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
@@ -21,6 +22,9 @@ use crate::transport::{http, mounted};
 
 /// Tasks that run before the kernel is asked for news: one turn holds them all.
 const EVENT_INTERVAL: u32 = 256;
+
+/// What a page's blocking work may still take at the end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The shards' threads; they end when this is dropped or [`end`](Self::end)ed.
 #[derive(Debug)]
@@ -74,6 +78,7 @@ pub(crate) fn start(
                 // Nobody waits for the word if another shard could not start.
                 started.send(Ok(())).unwrap_or_default();
                 runtime.block_on(run(hub, number, pages, arrivals, stop));
+                runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             }
             Err(error) => started.send(Err(error)).unwrap_or_default(),
         };

@@ -161,7 +161,7 @@ async fn upgrade(
 ) -> Response<BoxBody> {
     let (parts, _body) = request.into_parts();
     if !origin::is_allowed(&shard.config.origins, &parts.headers) {
-        tracing::info!("a page of a foreign origin was refused");
+        tracing::debug!("a page of a foreign origin was refused");
         return respond::refused(Refusal::forbidden());
     }
     let request = match request::read(&parts, path, ends) {

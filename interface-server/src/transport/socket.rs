@@ -17,6 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tracing::Instrument;
 
 use super::fragments::{FragmentCount, TooManyFragments};
 use super::outbox::Progress;
@@ -105,7 +106,9 @@ pub(crate) fn start(shard: &Rc<Shard>, mut guard: Guard, upgrade: Upgrade, seat:
         socket.violated(close::TOO_BIG, "too many fragments");
     }
     shard.flusher.mark(&socket.connection, Urgency::Now);
-    shard.sockets.spawn_local(socket);
+    let id = socket.connection.id;
+    let span = tracing::debug_span!("connection", conn_id = %id, transport = "websocket");
+    shard.sockets.spawn_local(socket.instrument(span));
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

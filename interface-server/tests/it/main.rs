@@ -19,3 +19,5 @@ mod mounted;
 mod operator;
 mod rig;
 mod slow;
+mod trouble;
+mod troubled;

@@ -80,10 +80,21 @@ impl Rig {
         operator: Option<Operator>,
     ) -> Self {
         let layer = layer(limits);
-        let server =
-            InterfaceServer::bind(config, routes(), Arc::clone(&layer) as _, http, operator)
-                .await
-                .unwrap();
+        let same = Arc::clone(&layer) as Arc<dyn ChannelLayer>;
+        Self::start_on(config, layer, same, http, operator).await
+    }
+
+    /// A server on a layer of its own, over the one in memory.
+    pub(crate) async fn start_on(
+        config: ServerConfig,
+        layer: Arc<MemoryLayer>,
+        servers: Arc<dyn ChannelLayer>,
+        http: Option<HttpService>,
+        operator: Option<Operator>,
+    ) -> Self {
+        let server = InterfaceServer::bind(config, routes(), servers, http, operator)
+            .await
+            .unwrap();
         let stop = CancellationToken::new();
         Self {
             address: server.local_addr(),

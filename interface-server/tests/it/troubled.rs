@@ -1,0 +1,220 @@
+//! A layer with troubles of its own, as a test orders them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use towpath_layer_core::{
+    ChannelLayer, ChannelName, ChannelStatistics, Counter, Delivery, GroupError, GroupName,
+    InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId, Receiver, Reply,
+    SendError, Statistics, Unavailable, channels,
+};
+use towpath_layer_memory::MemoryLayer;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    None,
+    /// Nothing reaches the backend.
+    Away,
+    /// Messages of clients find their channel full.
+    Full,
+    /// Sends arrive, but their answers do not.
+    Unknown,
+    /// Sends arrive at once, and are answered late.
+    Late,
+}
+
+/// Troubles the server's own calls; workers have nodes without any.
+#[derive(Debug)]
+pub(crate) struct Troubled {
+    inner: Arc<MemoryLayer>,
+    trouble: Mutex<Trouble>,
+    pub(crate) sink: Mutex<Option<Arc<dyn InboxSink>>>,
+}
+
+impl Troubled {
+    pub(crate) fn new(inner: Arc<MemoryLayer>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            trouble: Mutex::new(Trouble::None),
+            sink: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn set(&self, trouble: Trouble) {
+        *self.trouble.lock() = trouble;
+    }
+
+    pub(crate) fn sink(&self) -> Arc<dyn InboxSink> {
+        Arc::clone(self.sink.lock().as_ref().unwrap())
+    }
+
+    fn unavailable(outcome_unknown: bool) -> Unavailable {
+        Unavailable {
+            backend: "troubled",
+            outcome_unknown,
+            source: "the test wants it so".into(),
+        }
+    }
+
+    fn reach(&self) -> Result<(), Unavailable> {
+        match *self.trouble.lock() {
+            Trouble::Away => Err(Self::unavailable(false)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl ChannelLayer for Troubled {
+    fn backend(&self) -> &'static str {
+        "troubled"
+    }
+
+    fn spans_processes(&self) -> bool {
+        self.inner.spans_processes()
+    }
+
+    fn limits(&self) -> &Limits {
+        self.inner.limits()
+    }
+
+    fn node(&self) -> NodeId {
+        self.inner.node()
+    }
+
+    fn new_channel(&self, prefix: &str) -> Result<ChannelName, NameError> {
+        self.inner.new_channel(prefix)
+    }
+
+    async fn send(&self, channel: &ChannelName, message: Message) -> Result<(), SendError> {
+        let trouble = *self.trouble.lock();
+        match trouble {
+            Trouble::Away => Err(Self::unavailable(false).into()),
+            Trouble::Full if channel.as_str() == channels::RECEIVE => Err(SendError::ChannelFull {
+                channel: channel.clone(),
+            }),
+            Trouble::Unknown => {
+                self.inner.send(channel, message).await?;
+                Err(Self::unavailable(true).into())
+            }
+            Trouble::Late => {
+                self.inner.send(channel, message).await?;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                Ok(())
+            }
+            Trouble::None | Trouble::Full => self.inner.send(channel, message).await,
+        }
+    }
+
+    async fn send_many(&self, batch: Vec<(ChannelName, Message)>) -> Vec<Result<(), SendError>> {
+        let mut results = Vec::new();
+        for (channel, message) in batch {
+            results.push(self.send(&channel, message).await);
+        }
+        results
+    }
+
+    async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {
+        self.reach()?;
+        self.inner.room(channel).await
+    }
+
+    fn receiver(&self, channels: Vec<ChannelName>) -> Result<Box<dyn Receiver>, LayerError> {
+        self.inner.receiver(channels)
+    }
+
+    async fn attach(&self, sink: Arc<dyn InboxSink>) -> Result<(), LayerError> {
+        *self.sink.lock() = Some(Arc::clone(&sink));
+        self.inner.attach(sink).await
+    }
+
+    async fn group_add(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+        meta: Bytes,
+    ) -> Result<(), GroupError> {
+        self.reach()?;
+        self.inner.group_add(group, channel, meta).await
+    }
+
+    async fn group_discard(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+    ) -> Result<(), GroupError> {
+        self.reach()?;
+        self.inner.group_discard(group, channel).await
+    }
+
+    async fn discard_all(&self, channel: &ChannelName) -> Result<(), GroupError> {
+        self.reach()?;
+        self.inner.discard_all(channel).await
+    }
+
+    async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError> {
+        self.reach()?;
+        self.inner.group_send(group, reply).await
+    }
+
+    fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {
+        self.inner.group_members(group)
+    }
+
+    async fn group_count(&self, group: &GroupName) -> Result<u64, LayerError> {
+        self.inner.group_count(group).await
+    }
+
+    async fn is_member(
+        &self,
+        group: &GroupName,
+        channel: &ChannelName,
+    ) -> Result<bool, LayerError> {
+        self.inner.is_member(group, channel).await
+    }
+
+    async fn channel_groups(&self, channel: &ChannelName) -> Result<Vec<GroupName>, LayerError> {
+        self.inner.channel_groups(channel).await
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupName>, LayerError> {
+        self.inner.groups().await
+    }
+
+    async fn absent(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, LayerError> {
+        self.reach()?;
+        self.inner.absent(nodes).await
+    }
+
+    fn count(&self, counter: Counter, by: u64) {
+        self.inner.count(counter, by);
+    }
+
+    async fn statistics(&self) -> Result<Statistics, LayerError> {
+        self.inner.statistics().await
+    }
+
+    async fn channel_statistics(
+        &self,
+        channel: &ChannelName,
+    ) -> Result<ChannelStatistics, LayerError> {
+        self.reach()?;
+        self.inner.channel_statistics(channel).await
+    }
+
+    async fn flush(&self) -> Result<(), LayerError> {
+        self.inner.flush().await
+    }
+
+    async fn ping(&self) -> Result<(), LayerError> {
+        self.reach()?;
+        self.inner.ping().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
