@@ -99,11 +99,16 @@ impl Person {
         self.socket.send(Message::text(message.to_string())).await
     }
 
+    /// The next message, whatever it is.
+    pub async fn next(&mut self) -> Result<Value> {
+        let message = self.socket.next().await?;
+        Ok(serde_json::from_str(message.to_text()?)?)
+    }
+
     /// The next message of a type; others are passed over.
     pub async fn hear(&mut self, kind: &str) -> Result<Value> {
         loop {
-            let message = self.socket.next().await?;
-            let message: Value = serde_json::from_str(message.to_text()?)?;
+            let message = self.next().await?;
             if message["type"] == kind {
                 return Ok(message);
             }

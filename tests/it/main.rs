@@ -16,6 +16,7 @@
 #![allow(missing_docs, reason = "helpers of one binary")]
 
 mod backend_lost;
+mod bad_input;
 mod browser;
 mod chat;
 mod command_line;
@@ -23,3 +24,4 @@ mod process;
 mod serve;
 mod stopping;
 mod three_processes;
+mod wire;

@@ -31,8 +31,14 @@ pub fn binary() -> PathBuf {
 
 /// Runs a command of the binary to its end.
 pub async fn run(arguments: &[&str]) -> Result<Output> {
+    run_with(arguments, &[]).await
+}
+
+/// The same with variables in its environment.
+pub async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
     let command = Command::new(binary())
         .args(arguments)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output();
     timeout(PATIENCE, command)
@@ -65,9 +71,15 @@ pub struct Process {
 impl Process {
     /// Starts the binary with `arguments`.
     pub fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let mut child = Command::new(binary())
             .args(arguments)
             .env("TOWPATH__OPERATOR__LISTEN", "127.0.0.1:0")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -98,26 +110,34 @@ impl Process {
 
     /// Waits for a log line with `message` and returns its fields.
     pub async fn logged(&self, message: &str) -> Result<Value> {
+        self.line(|line| fields(line, message))
+            .await
+            .with_context(|| format!("waiting for {message:?} in:\n{}", self.log()))
+    }
+
+    /// Waits for a log line that holds this text.
+    pub async fn logged_text(&self, text: &str) -> Result<()> {
+        self.line(|line| line.contains(text).then_some(()))
+            .await
+            .with_context(|| format!("waiting for {text:?} in:\n{}", self.log()))
+    }
+
+    /// Waits for a log line in which something is found.
+    async fn line<T>(&self, find: impl Fn(&str) -> Option<T>) -> Result<T> {
         let mut lines = self.lines.clone();
         let wait = async {
             loop {
-                let found = self
-                    .log
-                    .lock()
-                    .unwrap()
-                    .iter()
-                    .find_map(|line| fields(line, message));
-                if let Some(fields) = found {
-                    return Ok(fields);
+                let found = self.log.lock().unwrap().iter().find_map(|line| find(line));
+                if let Some(found) = found {
+                    return Ok(found);
                 }
                 lines.changed().await.context("the process ended")?;
             }
         };
-        let result = timeout(PATIENCE, wait)
+        timeout(PATIENCE, wait)
             .await
             .context("not logged in time")
-            .flatten();
-        result.with_context(|| format!("waiting for {message:?} in:\n{}", self.log()))
+            .flatten()
     }
 
     /// Waits until the process serves sockets; returns its address.
