@@ -44,7 +44,7 @@ use std::error::Error;
 pub use config::{OnEvent, Origins, ServerConfig, SlowPolicy};
 pub use drain::Phase;
 pub use mount::{ServiceHandle, TowpathService};
-pub use operator::Operator;
+pub use operator::{Operator, Readiness};
 pub use routes::{Routes, RoutesError};
 pub use server::{BindError, InterfaceServer, ServerHandle};
 

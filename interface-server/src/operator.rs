@@ -16,10 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use towpath_layer_core::ChannelLayer;
 
 use crate::BoxBody;
-use crate::drain::Phase;
-use crate::hub::Hub;
 use crate::transport::respond::body;
 
 /// Connections of operators at one time.
@@ -44,26 +43,46 @@ pub struct Operator {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
+/// Whether a process takes work, besides what its layer says.
+pub type Readiness = Arc<dyn Fn() -> bool + Send + Sync>;
+
 impl fmt::Debug for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operator").finish_non_exhaustive()
     }
 }
 
-#[derive(Debug)]
 struct Pages {
-    hub: Arc<Hub>,
-    operator: Option<Operator>,
+    operator: Operator,
+    layer: Arc<dyn ChannelLayer>,
+    takes_work: Readiness,
     answered: Mutex<Option<(Instant, bool)>>,
 }
 
-/// Serves the operator's pages until dropped.
-pub(crate) async fn run(hub: Arc<Hub>, listener: TcpListener, operator: Option<Operator>) {
-    let pages = Arc::new(Pages {
-        hub,
-        operator,
-        answered: Mutex::default(),
-    });
+impl Operator {
+    /// Serves `/livez`, `/readyz` and `/metrics`, without an end. Ready is a
+    /// process that takes work and whose layer answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the connections that are open.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        layer: Arc<dyn ChannelLayer>,
+        takes_work: Readiness,
+    ) {
+        let pages = Pages {
+            operator: self,
+            layer,
+            takes_work,
+            answered: Mutex::default(),
+        };
+        accept(&Arc::new(pages), &listener).await;
+    }
+}
+
+async fn accept(pages: &Arc<Pages>, listener: &TcpListener) {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS_MAX {
@@ -74,7 +93,7 @@ pub(crate) async fn run(hub: Arc<Hub>, listener: TcpListener, operator: Option<O
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(Arc::clone(&pages), stream));
+                    connections.spawn(serve(Arc::clone(pages), stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the operator's listener does not accept");
@@ -106,17 +125,17 @@ impl Pages {
         if known && !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         }
-        match (request.uri().path(), &self.operator) {
-            ("/livez", _) => text(StatusCode::OK, "alive\n"),
-            ("/readyz", _) if self.is_ready().await => text(StatusCode::OK, "ready\n"),
-            ("/readyz", _) => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            ("/metrics", Some(operator)) => text(StatusCode::OK, (operator.metrics)()),
+        match request.uri().path() {
+            "/livez" => text(StatusCode::OK, "alive\n"),
+            "/readyz" if self.is_ready().await => text(StatusCode::OK, "ready\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            "/metrics" => text(StatusCode::OK, (self.operator.metrics)()),
             _ => text(StatusCode::NOT_FOUND, "not found\n"),
         }
     }
 
     async fn is_ready(&self) -> bool {
-        if self.hub.phase() != Phase::Ready {
+        if !(self.takes_work)() {
             return false;
         }
         let mut answered = self.answered.lock().await;
@@ -124,7 +143,7 @@ impl Pages {
         if let Some((_, ready)) = known {
             return ready;
         }
-        let ready = match self.hub.layer.ping().await {
+        let ready = match self.layer.ping().await {
             Ok(()) => true,
             Err(error) => {
                 tracing::debug!(%error, "not ready");

@@ -14,7 +14,7 @@ use crate::HttpService;
 use crate::config::ServerConfig;
 use crate::drain::{Phase, drain};
 use crate::hub::{self, Hub, Threads};
-use crate::operator::{self, Operator};
+use crate::operator::Operator;
 use crate::routes::Routes;
 use crate::transport::accept;
 
@@ -43,8 +43,7 @@ pub struct InterfaceServer {
     hub: Arc<Hub>,
     threads: Threads,
     listener: TcpListener,
-    operator_listener: Option<TcpListener>,
-    operator: Option<Operator>,
+    operator: Option<(TcpListener, Operator)>,
     local_addr: SocketAddr,
 }
 
@@ -103,8 +102,8 @@ impl InterfaceServer {
             address: config.listen,
             source,
         })?;
-        let operator_listener = match config.operator_listen {
-            Some(address) => Some(listen(address).await?),
+        let operator = match config.operator_listen.zip(operator) {
+            Some((address, operator)) => Some((listen(address).await?, operator)),
             None => None,
         };
         let (hub, threads) =
@@ -115,7 +114,6 @@ impl InterfaceServer {
             hub,
             threads,
             listener,
-            operator_listener,
             operator,
             local_addr,
         })
@@ -130,7 +128,7 @@ impl InterfaceServer {
     /// Where the operator's pages are served.
     #[must_use]
     pub fn operator_addr(&self) -> Option<SocketAddr> {
-        self.operator_listener.as_ref()?.local_addr().ok()
+        self.operator.as_ref()?.0.local_addr().ok()
     }
 
     /// What the server is doing.
@@ -156,12 +154,11 @@ impl InterfaceServer {
     /// Dropping the future ends all connections without a word.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut operators = JoinSet::new();
-        if let Some(listener) = self.operator_listener {
-            operators.spawn(operator::run(
-                Arc::clone(&self.hub),
-                listener,
-                self.operator,
-            ));
+        if let Some((listener, operator)) = self.operator {
+            let hub = Arc::clone(&self.hub);
+            let takes_work = Arc::new(move || hub.phase() == Phase::Ready);
+            let layer = Arc::clone(&self.hub.layer);
+            operators.spawn(operator.serve(listener, layer, takes_work));
         }
         self.hub.set_phase(Phase::Ready);
         tracing::info!(address = %self.local_addr, shards = self.hub.ports.len(), "serving");

@@ -70,7 +70,6 @@ mod cli;
 pub mod config;
 mod http_service;
 mod layers;
-mod operator;
 pub mod prelude;
 mod running;
 mod settings;

@@ -1,8 +1,10 @@
 //! An application starts: layers, then consumers, then sockets.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::{
@@ -13,7 +15,6 @@ use towpath_worker::{RouteErrors, States, Worker, WorkerError};
 use crate::app::{App, Listening};
 use crate::config::{Config, Listener};
 use crate::layers::{Layers, OpenError};
-use crate::operator;
 use crate::running::{Part, Running};
 use crate::settings;
 use crate::telemetry::Metrics;
@@ -49,8 +50,13 @@ pub enum StartError {
     #[error(transparent)]
     Server(#[from] BindError),
     /// The operator's listener cannot stand where it should.
-    #[error("the operator's listener does not start")]
-    Operator(#[source] io::Error),
+    #[error("the operator's listener cannot stand at {address}")]
+    Operator {
+        /// Where it should.
+        address: SocketAddr,
+        /// Why it cannot.
+        source: io::Error,
+    },
     /// Metrics cannot be collected.
     #[error("metrics cannot be collected")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -218,15 +224,22 @@ impl Base {
             return Ok(());
         };
         let layer = Arc::clone(self.running.layers().default_layer());
-        let listener = operator::bind(address)
-            .await
-            .map_err(StartError::Operator)?;
-        let address = listener.local_addr().map_err(StartError::Operator)?;
+        let failed = |source| StartError::Operator { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
         tracing::info!(%address, "operator listening");
-        let metrics = self.metrics.clone();
-        self.running
-            .attend(|stop| operator::run(listener, layer, metrics, stop));
+        let serving = self.pages().serve(listener, layer, Arc::new(|| true));
+        self.running.attend(|stop| async move {
+            stop.run_until_cancelled(serving).await;
+        });
         Ok(())
+    }
+
+    fn pages(&self) -> Operator {
+        let metrics = self.metrics.clone();
+        Operator {
+            metrics: Arc::new(move || metrics.render()),
+        }
     }
 
     async fn server(&mut self, config: &Config) -> Result<(), StartError> {
@@ -271,17 +284,13 @@ impl Base {
     async fn bind_with(
         &self,
         config: &Config,
-        operator: Option<std::net::SocketAddr>,
+        operator: Option<SocketAddr>,
     ) -> Result<InterfaceServer, StartError> {
         let routes = Routes::new(self.app.router.paths())?;
         let layer = Arc::clone(self.running.layers().default_layer());
-        let metrics = self.metrics.clone();
-        let pages = Operator {
-            metrics: Arc::new(move || metrics.render()),
-        };
         let settings = settings::server(config, operator);
         let http = self.app.http.clone();
-        Ok(InterfaceServer::bind(settings, routes, layer, http, Some(pages)).await?)
+        Ok(InterfaceServer::bind(settings, routes, layer, http, Some(self.pages())).await?)
     }
 
     async fn mount(&mut self, config: &Config) -> Result<TowpathService, StartError> {
