@@ -161,7 +161,6 @@ impl InterfaceServer {
             operators.spawn(operator.serve(listener, layer, takes_work));
         }
         self.hub.set_phase(Phase::Ready);
-        tracing::info!(address = %self.local_addr, shards = self.hub.ports.len(), "serving");
         tokio::select! {
             biased;
             () = shutdown.cancelled() => tracing::info!("draining"),

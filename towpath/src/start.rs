@@ -213,8 +213,6 @@ impl Base {
         let layer = Arc::clone(self.running.layers().default_layer());
         let settings = settings::worker(config);
         let worker = Worker::new(settings, &self.app.router, layer, self.states.clone())?;
-        let channels: Vec<&str> = worker.channels().iter().map(|name| name.as_str()).collect();
-        tracing::info!(?channels, "consuming");
         self.running.consume(config.worker.drain_timeout, worker);
         Ok(())
     }
