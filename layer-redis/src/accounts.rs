@@ -240,7 +240,7 @@ impl Core {
         let mut command = CHANNEL_STATISTICS.call([&*keys.list, &keys.statistics]);
         command
             .arg(crate::millis(self.limits.expiry_of(channel)))
-            .arg(u8::from(statistics_ttl_s(channel) > 0));
+            .arg(statistics_ttl_s(channel));
         command
     }
 }

@@ -1,4 +1,5 @@
-//! Announcing the members of a node, after the backend or the node was away.
+//! Comparing the members that a node knows with those stored: after the backend
+//! or the node was away, and after some of what the node was told was lost.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use towpath_layer_core::{GroupName, InboxEntry, InboxSink, LocalId, Membership};
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::letter::Letter;
+use crate::members::SCANS_MAX;
 use crate::scripts::GROUP_ANNOUNCE;
 use crate::{millis, value};
 
@@ -29,18 +31,10 @@ impl Core {
             return Ok(());
         };
         let lease = self.tenancy.value();
+        // It may be empty by now, or say other things.
+        self.registered.lock().clear();
         let snapshot = by_group(sink.memberships().await);
-        let mut commands = Vec::new();
-        for (group, members) in &snapshot {
-            for members in members.chunks(MEMBERS_MAX) {
-                commands.push(self.announce_command(&lease, group, members)?);
-                if commands.len() == SCRIPTS_MAX {
-                    self.run_announcements(std::mem::take(&mut commands))
-                        .await?;
-                }
-            }
-        }
-        self.run_announcements(commands).await?;
+        self.compare(&lease, &snapshot, true).await?;
         self.register(snapshot.keys().cloned()).await?;
         self.rejoin(&snapshot, &sink).await?;
         self.end_announcement(&lease).await?;
@@ -49,11 +43,45 @@ impl Core {
         Ok(())
     }
 
+    /// Tells the sink of the joins and leaves that it may have missed. What is
+    /// stored is right: under this lease nobody else has touched it.
+    pub(crate) async fn reconcile(&self) -> Result<(), Failure> {
+        let Some(sink) = self.sink() else {
+            return Ok(());
+        };
+        let lease = self.tenancy.value();
+        let snapshot = by_group(sink.memberships().await);
+        self.compare(&lease, &snapshot, false).await?;
+        self.rejoin(&snapshot, &sink).await?;
+        tracing::info!(node = %self.node, groups = snapshot.len(), "compared all members");
+        Ok(())
+    }
+
+    async fn compare(
+        &self,
+        lease: &str,
+        snapshot: &Snapshot,
+        restores: bool,
+    ) -> Result<(), Failure> {
+        let mut commands = Vec::new();
+        for (group, members) in snapshot {
+            for members in members.chunks(MEMBERS_MAX) {
+                commands.push(self.announce_command(lease, group, members, restores)?);
+                if commands.len() == SCRIPTS_MAX {
+                    self.run_announcements(std::mem::take(&mut commands))
+                        .await?;
+                }
+            }
+        }
+        self.run_announcements(commands).await
+    }
+
     fn announce_command(
         &self,
         lease: &str,
         group: &GroupName,
         members: &[(LocalId, Bytes)],
+        restores: bool,
     ) -> Result<Cmd, Failure> {
         let own = &self.own;
         let mut keys = vec![
@@ -70,7 +98,8 @@ impl Core {
             .arg(lease)
             .arg(group.as_str())
             .arg(millis(self.limits.group_expiry))
-            .arg(millis(self.inbox_ttl()));
+            .arg(millis(self.inbox_ttl()))
+            .arg(u8::from(restores));
         for (local, meta) in members {
             let leave = self.letter(&Letter::Entry(InboxEntry::Leave {
                 group: group.clone(),
@@ -90,28 +119,29 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the sink of members that were stored and of whom it has not heard:
-    /// their joins went with an inbox that was given up.
+    /// Tells the sink of members that are stored and of whom it has not heard:
+    /// their joins were lost on the way.
     async fn rejoin(&self, snapshot: &Snapshot, sink: &Arc<dyn InboxSink>) -> Result<(), Failure> {
-        for group in self.groups_of_node(&self.own).await? {
-            let known: HashSet<LocalId> = snapshot
-                .get(&group)
-                .into_iter()
-                .flatten()
-                .map(|(local, _)| *local)
-                .collect();
-            let mut cursor = Some(0);
-            while let Some(at) = cursor {
-                let page = self.scan_members(&self.own, &group, at).await?;
-                cursor = page.next;
-                let missing = page
-                    .members
-                    .into_iter()
-                    .filter(|(local, _)| !known.contains(local) && sink.is_live(*local));
-                let commands: Vec<_> = missing
-                    .map(|(local, meta)| self.add_command(self.node, &group, local, &meta, true))
-                    .collect::<Result<_, _>>()?;
-                for answer in self.link.run(commands).await? {
+        for groups in self.groups_of_node(&self.own).await?.chunks(SCANS_MAX) {
+            let mut scans: Vec<_> = groups.iter().map(|group| (group, 0)).collect();
+            while !scans.is_empty() {
+                let pages = self.scan_members(&self.own, &scans).await?;
+                let mut missing = Vec::new();
+                for ((group, _), page) in std::mem::take(&mut scans).into_iter().zip(pages) {
+                    scans.extend(page.next.map(|next| (group, next)));
+                    let known: HashSet<LocalId> = snapshot
+                        .get(group)
+                        .into_iter()
+                        .flatten()
+                        .map(|(local, _)| *local)
+                        .collect();
+                    for (local, meta) in page.members {
+                        if !known.contains(&local) && sink.is_live(local) {
+                            missing.push(self.add_command(self.node, group, local, &meta, true)?);
+                        }
+                    }
+                }
+                for answer in self.link.run(missing).await? {
                     answer?;
                 }
             }

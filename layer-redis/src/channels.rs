@@ -74,6 +74,11 @@ impl Core {
             Ok(Verdict::Full) => Err(SendError::ChannelFull {
                 channel: channel.clone(),
             }),
+            // The worker that was back first would throw away what it has for
+            // a node that is about to be.
+            Ok(Verdict::Gone) if self.link.was_away(self.limits.lease) => {
+                Err(Failure::owner_away().into())
+            }
             Ok(Verdict::Gone | Verdict::Empty) => {
                 self.accounts.count(Counter::Dropped, 1);
                 Ok(())
@@ -90,7 +95,7 @@ impl Core {
     ) -> Result<(), SendError> {
         match self.way(channel, message)? {
             Way::Travels(parcel) => self.sent(channel, self.dispatch_one(parcel).await),
-            Way::Nowhere => self.sent(channel, Ok(Verdict::Gone)),
+            Way::Nowhere => self.sent(channel, Ok(Verdict::Empty)),
         }
     }
 
@@ -110,7 +115,7 @@ impl Core {
                         parcels.push(parcel);
                         None
                     }
-                    Ok(Way::Nowhere) => Some(Ok(Verdict::Gone)),
+                    Ok(Way::Nowhere) => Some(Ok(Verdict::Empty)),
                     Err(error) => Some(Err(error)),
                 },
             ));
@@ -140,7 +145,7 @@ impl Core {
                 question
                     .arg(self.limits.capacity_of(channel))
                     .arg(millis(ROOM_TTL))
-                    .arg(u8::from(statistics_ttl_s(channel) > 0));
+                    .arg(statistics_ttl_s(channel));
                 (keys.topic, question)
             }
             Some((node, _)) => {

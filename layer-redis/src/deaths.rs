@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use redis::{Cmd, Value};
+use redis::Cmd;
 use towpath_layer_core::{GroupName, LocalId, NodeId};
 
 use crate::core::Core;
@@ -14,6 +14,10 @@ use crate::value;
 
 /// Members removed in one script.
 const MEMBERS_MAX: usize = 256;
+/// Scripts in one pipeline.
+const SCRIPTS_MAX: usize = 32;
+/// Groups looked at in one pipeline: many, for the dead have to be gone soon.
+const GROUPS_MAX: usize = 64;
 /// Nodes asked about in one pipeline.
 const NODES_MAX: usize = 256;
 
@@ -95,6 +99,16 @@ impl Core {
         Ok(absent)
     }
 
+    /// The same, after a break in the contact only once every node has had a
+    /// lease to come back.
+    pub(crate) async fn surely_absent(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, Failure> {
+        let absent = self.absent(nodes).await?;
+        if self.link.was_away(self.limits.lease) {
+            return Ok(Vec::new());
+        }
+        Ok(absent)
+    }
+
     /// Declares dead whoever had a whole lease to show up and did not.
     pub(crate) async fn bury_the_dead(&self, contact: &mut Contact) -> Result<(), Failure> {
         let lease = self.limits.lease;
@@ -121,19 +135,9 @@ impl Core {
         }
         tracing::info!(dead = %node, "the node's memberships end");
         let keys = self.keys.node(node);
-        for group in self.groups_of_node(&keys).await? {
-            // Before the look at the lease: a node that comes back draws another.
-            let mut question = redis::cmd("HGET");
-            question
-                .arg(self.keys.registry(&group))
-                .arg(node.to_string());
-            let token = self.link.run_one(question).await?;
-            if !self.purge(&keys, &group).await? {
+        for groups in self.groups_of_node(&keys).await?.chunks(GROUPS_MAX) {
+            if !self.purge(node, &keys, groups).await? {
                 return Ok(());
-            }
-            if let Ok(token) = value::text(token) {
-                let removal = self.unregister_command(&group, node, &token);
-                self.link.run_one(removal).await?;
             }
         }
         let mut forget = redis::cmd("SREM");
@@ -147,23 +151,59 @@ impl Core {
         Ok(())
     }
 
-    /// Removes the members of one group; fails to if the node has come back.
-    async fn purge(&self, node: &NodeKeys, group: &GroupName) -> Result<bool, Failure> {
-        let mut fields = redis::cmd("HKEYS");
-        fields.arg(node.members(group));
-        let members = value::texts(self.link.run_one(fields).await?)?;
-        let members: Vec<_> = members
-            .iter()
-            .filter_map(|local| LocalId::from_str(local).ok())
-            .collect();
-        // Also without members: the index may still name the group.
-        let chunks = members.chunks(MEMBERS_MAX);
-        let none: &[LocalId] = &[];
-        for members in chunks.chain(members.is_empty().then_some(none)) {
-            let answer = self.link.run_one(purge_command(node, group, members));
-            if answer.await? == Value::Int(0) {
-                return Ok(false);
+    /// Removes the members of some groups, and with them the node from their
+    /// registries; fails to if the node has come back.
+    async fn purge(
+        &self,
+        node: NodeId,
+        keys: &NodeKeys,
+        groups: &[GroupName],
+    ) -> Result<bool, Failure> {
+        // Before the look at the lease: a node that comes back draws another.
+        let tokens = self.link.run(groups.iter().map(|group| {
+            let mut question = redis::cmd("HGET");
+            question
+                .arg(self.keys.registry(group))
+                .arg(node.to_string());
+            question
+        }));
+        let tokens = tokens.await?;
+        let members = self.link.run(groups.iter().map(|group| {
+            let mut fields = redis::cmd("HKEYS");
+            fields.arg(keys.members(group));
+            fields
+        }));
+        let mut purges = Vec::new();
+        for (group, members) in groups.iter().zip(members.await?) {
+            let members = value::texts(members?)?;
+            let members: Vec<_> = members
+                .iter()
+                .filter_map(|local| LocalId::from_str(local).ok())
+                .collect();
+            // Also without members: the index may still name the group.
+            let none: &[LocalId] = &[];
+            let chunks = members.chunks(MEMBERS_MAX);
+            let chunks = chunks.chain(members.is_empty().then_some(none));
+            purges.extend(chunks.map(|members| purge_command(keys, group, members)));
+        }
+        let mut purges = purges.into_iter();
+        loop {
+            let some: Vec<_> = purges.by_ref().take(SCRIPTS_MAX).collect();
+            if some.is_empty() {
+                break;
             }
+            for answer in self.link.run(some).await? {
+                if value::int(&answer?)? == 0 {
+                    return Ok(false);
+                }
+            }
+        }
+        let removals = groups.iter().zip(tokens).filter_map(|(group, token)| {
+            let token = value::text(token.ok()?).ok()?;
+            Some(self.unregister_command(group, node, &token))
+        });
+        for answer in self.link.run(removals).await? {
+            answer?;
         }
         Ok(true)
     }

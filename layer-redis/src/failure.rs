@@ -32,6 +32,8 @@ enum Cause {
     Unexpected,
     #[error("this node has lost its lease")]
     LeaseLost,
+    #[error("the node that it is for may be on its way back")]
+    OwnerAway,
 }
 
 impl Failure {
@@ -69,6 +71,11 @@ impl Failure {
     /// Not done: it was for the incarnation of this node that has ended.
     pub(crate) fn lease_lost() -> Self {
         Self::known(Cause::LeaseLost)
+    }
+
+    /// Not done: the node that it is for has no lease, for now.
+    pub(crate) fn owner_away() -> Self {
+        Self::known(Cause::OwnerAway)
     }
 
     /// Not done, for a reason outside Redis.

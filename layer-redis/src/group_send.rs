@@ -39,8 +39,8 @@ impl Core {
             match verdict {
                 Ok(Verdict::Taken) => delivery.delivered += 1,
                 Ok(Verdict::Full) => delivery.dropped += 1,
-                // Its owner is about to leave the registry.
-                Ok(Verdict::Empty) => {}
+                // The registry was read before the members were looked for.
+                Ok(Verdict::Empty) => gone.push(self.unregister_command(group, *node, token)),
                 Ok(Verdict::Gone) => {
                     delivery.dropped += 1;
                     gone.push(self.unregister_command(group, *node, token));
@@ -53,7 +53,7 @@ impl Core {
         if !gone.is_empty()
             && let Err(error) = self.link.run(gone).await
         {
-            tracing::debug!(%error, %group, "a dead node stays registered");
+            tracing::debug!(%error, %group, "a node without members stays registered");
         }
         match failed {
             None => Ok(delivery),

@@ -264,7 +264,7 @@ impl ChannelLayer for RedisLayer {
 
     async fn absent(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, LayerError> {
         self.core.open()?;
-        Ok(self.core.absent(nodes).await?)
+        Ok(self.core.surely_absent(nodes).await?)
     }
 
     fn count(&self, counter: Counter, by: u64) {

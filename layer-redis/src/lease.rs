@@ -23,6 +23,8 @@ pub(crate) struct Tenancy {
     /// Whether the members have to be announced, because nobody knows them.
     announcing: AtomicBool,
     pub(crate) announce_due: Notify,
+    /// Whether the sink may have missed joins and leaves.
+    doubts: AtomicBool,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -48,6 +50,17 @@ impl Tenancy {
 
     pub(crate) fn is_announcing(&self) -> bool {
         self.announcing.load(Ordering::Acquire)
+    }
+
+    /// Has the members compared: the sink may have missed joins and leaves.
+    pub(crate) fn doubt(&self) {
+        self.doubts.store(true, Ordering::Release);
+        self.announce_due.notify_one();
+    }
+
+    /// Whether there was a doubt; whoever asks deals with it.
+    pub(crate) fn take_doubts(&self) -> bool {
+        self.doubts.swap(false, Ordering::AcqRel)
     }
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use redis::Value;
 use towpath_layer_core::{
     ChannelName, GroupName, LayerError, LocalId, Member, MemberStream, NodeId,
 };
@@ -17,6 +18,8 @@ use crate::value;
 
 /// Members that Redis looks at in one step.
 const PAGE: usize = 512;
+/// Groups whose members are looked at in one pipeline.
+pub(crate) const SCANS_MAX: usize = 64;
 
 /// Some members of one node; one may come twice.
 #[derive(Debug)]
@@ -33,34 +36,42 @@ struct Walk {
     current: Option<(NodeId, u64, HashSet<LocalId>)>,
 }
 
+fn page(answer: Value) -> Result<Page, Failure> {
+    let [cursor, entries] = value::array(answer)?;
+    let cursor: u64 = value::text(cursor)?
+        .parse()
+        .map_err(|_| Failure::unexpected())?;
+    let entry = |(local, meta)| {
+        let local = LocalId::from_str(&value::text(local)?).map_err(Failure::known)?;
+        Ok((local, Bytes::from(value::bytes(meta)?)))
+    };
+    Ok(Page {
+        members: value::pairs(entries)?
+            .into_iter()
+            .map(entry)
+            .collect::<Result<_, Failure>>()?,
+        next: (cursor != 0).then_some(cursor),
+    })
+}
+
 impl Core {
-    /// Looks at some members of a group on one node.
+    /// Looks at some members of some groups on one node, each from where the
+    /// page before ended: a page for each, in order.
     pub(crate) async fn scan_members(
         &self,
         node: &NodeKeys,
-        group: &GroupName,
-        cursor: u64,
-    ) -> Result<Page, Failure> {
-        let mut scan = redis::cmd("HSCAN");
-        scan.arg(node.members(group))
-            .arg(cursor)
-            .arg("COUNT")
-            .arg(PAGE);
-        let [cursor, entries] = value::array(self.link.run_one(scan).await?)?;
-        let cursor: u64 = value::text(cursor)?
-            .parse()
-            .map_err(|_| Failure::unexpected())?;
-        let entry = |(local, meta)| {
-            let local = LocalId::from_str(&value::text(local)?).map_err(Failure::known)?;
-            Ok((local, Bytes::from(value::bytes(meta)?)))
-        };
-        Ok(Page {
-            members: value::pairs(entries)?
-                .into_iter()
-                .map(entry)
-                .collect::<Result<_, Failure>>()?,
-            next: (cursor != 0).then_some(cursor),
-        })
+        scans: &[(&GroupName, u64)],
+    ) -> Result<Vec<Page>, Failure> {
+        let commands = scans.iter().map(|(group, cursor)| {
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(node.members(group))
+                .arg(*cursor)
+                .arg("COUNT")
+                .arg(PAGE);
+            scan
+        });
+        let answers = self.link.run(commands).await?;
+        answers.into_iter().map(|answer| page(answer?)).collect()
     }
 
     /// The groups with members of a node.
@@ -111,7 +122,8 @@ impl Core {
             },
         };
         let keys = self.keys.node(node);
-        let page = self.scan_members(&keys, group, cursor).await?;
+        let pages = self.scan_members(&keys, &[(group, cursor)]).await?;
+        let page = pages.into_iter().next().ok_or_else(Failure::unexpected)?;
         let mut members = page.members;
         members.retain(|(local, _)| seen.insert(*local));
         let members = members.into_iter().map(|(local, meta)| Member {

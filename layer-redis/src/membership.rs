@@ -53,12 +53,23 @@ impl Core {
         let adding = async {
             let add = self.add_command(node, group, local, &meta, false)?;
             let told = value::int(&self.link.run_one(add).await?)? == 1;
-            let mut then = vec![self.register_command(group, node)];
+            let token = self.token();
+            let mut then = Vec::from(self.register_commands(group, node, &token));
             if !told {
                 then.push(self.presence_command(node));
             }
+            // Has it been ended meanwhile, and did its fence come too early to
+            // find this in the registry? The answer is later than the token.
+            let mut members = redis::cmd("EXISTS");
+            members.arg(self.keys.node(node).members(group));
+            then.push(members);
+            let mut stands = 0;
             for answer in self.link.run(then).await? {
-                answer?;
+                stands = value::int(&answer?)?;
+            }
+            if stands == 0 {
+                let removal = self.unregister_command(group, node, &token);
+                self.link.run_one(removal).await?;
             }
             Ok(())
         };

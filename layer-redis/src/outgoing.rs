@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
     Full,
     /// The node has no lease.
     Gone,
-    /// The node has no members of the group.
+    /// Nobody there wants it: the node has no members of the group.
     Empty,
 }
 

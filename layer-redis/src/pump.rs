@@ -7,6 +7,7 @@ use redis::{Pipeline, Value};
 use towpath_layer_core::metrics::LAYER_MALFORMED;
 use towpath_layer_core::{Counter, GroupName, InboxEntry, InboxSink, LocalId, Refused};
 
+use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::failure::{Failure, is_no_script};
 use crate::letter::Letter;
@@ -29,7 +30,10 @@ struct Batch {
     gap: bool,
 }
 
-/// What a batch asks of the node itself.
+/// How long the wait inside Redis lasts while there are chores left.
+const SHORT_BLOCK: f64 = 0.25;
+
+/// What batches ask of the node itself.
 #[derive(Debug, Default)]
 struct Chores {
     /// Groups that have members here, of which the registry may not know.
@@ -37,19 +41,35 @@ struct Chores {
     /// Groups that may have no members here any more.
     leave: HashSet<GroupName>,
     /// Memberships of connections that are closed.
-    undo: Vec<(GroupName, LocalId)>,
+    undo: HashSet<(GroupName, LocalId)>,
+}
+
+/// A connection of the pump, as the server knows it.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    id: i64,
+    run_id: String,
 }
 
 impl Core {
     /// Pumps for as long as this node lives.
     pub(crate) async fn pump(&self) {
         let mut backoff = self.link.backoff();
+        let mut chores = Chores::default();
+        let mut before: Option<Known> = None;
         loop {
             let connection = self.link.dialer().blocking().await;
             let failed = match connection {
-                Ok(connection) => {
-                    backoff.reset();
-                    self.pump_through(connection).await
+                Ok(mut connection) => {
+                    let known = Known {
+                        id: connection.id(),
+                        run_id: connection.run_id().to_owned(),
+                    };
+                    if let Some(before) = before.replace(known) {
+                        self.follow(&mut connection, &before).await;
+                    }
+                    self.pump_through(connection, &mut backoff, &mut chores)
+                        .await
                 }
                 Err(error) => error,
             };
@@ -58,14 +78,45 @@ impl Core {
         }
     }
 
+    /// Deals with what a connection that broke may have taken with it. In
+    /// another life of the server all is announced anyway.
+    async fn follow(&self, connection: &mut Blocking, before: &Known) {
+        if before.run_id != connection.run_id() {
+            return;
+        }
+        // The server may not know yet that it broke, and go on handing out.
+        let mut kill = Pipeline::new();
+        kill.cmd("CLIENT").arg("KILL").arg("ID").arg(before.id);
+        if let Err(error) = connection.exchange(&kill).await {
+            tracing::debug!(%error, "a broken connection was not ended");
+        }
+        tracing::warn!("what was on its way from the inbox is lost");
+        if let Some(sink) = self.sink() {
+            sink.mark_gap();
+        }
+        self.tenancy.doubt();
+    }
+
     /// Pumps until the connection fails.
-    async fn pump_through(&self, mut connection: Blocking) -> Failure {
+    async fn pump_through(
+        &self,
+        mut connection: Blocking,
+        backoff: &mut Backoff<'_>,
+        chores: &mut Chores,
+    ) -> Failure {
         // What the wait took in the last step; the inbox still counts it.
         let mut credit = 0;
         loop {
-            match self.next_batch(&mut connection, &mut credit).await {
-                Ok(batch) => self.deliver(batch).await,
+            let hurries = !chores.is_empty();
+            let batch = self.next_batch(&mut connection, &mut credit, hurries);
+            match batch.await {
+                Ok(batch) => self.deliver(batch, chores).await,
                 Err(error) => return error,
+            }
+            // What cannot be done now is done later: the inbox does not wait.
+            match self.do_chores(chores).await {
+                Ok(()) => backoff.reset(),
+                Err(error) => tracing::debug!(%error, "the registry waits for redis"),
             }
         }
     }
@@ -75,18 +126,31 @@ impl Core {
         &self,
         connection: &mut Blocking,
         credit: &mut usize,
+        hurries: bool,
     ) -> Result<Batch, Failure> {
         let own = &self.own;
+        let block = if hurries {
+            SHORT_BLOCK
+        } else {
+            BLOCK.as_secs_f64()
+        };
         let mut pipeline = Pipeline::new();
         pipeline
             .cmd("BLMPOP")
-            .arg(BLOCK.as_secs())
+            .arg(block)
             .arg(1)
             .arg(&own.inbox)
             .arg("LEFT")
             .arg("COUNT")
             .arg(FIRST_MAX);
-        let mut drain = INBOX_DRAIN.call([&*own.inbox, &own.bytes, &own.gap, &own.room]);
+        let mut drain = INBOX_DRAIN.call([
+            &*own.inbox,
+            &own.bytes,
+            &own.gap,
+            &own.room,
+            &own.lease,
+            &own.tombs,
+        ]);
         drain
             .arg(BATCH_MAX)
             .arg(BATCH_BYTES)
@@ -120,26 +184,27 @@ impl Core {
             Value::ServerError(error) => tracing::warn!(code = error.code(), "draining the inbox"),
             drained => {
                 let mut drained = value::list(drained)?.into_iter();
-                batch.gap = drained.next().is_some_and(|gap| gap == Value::Int(1));
+                let flags = value::int(&drained.next().ok_or_else(Failure::unexpected)?)?;
+                batch.gap = flags & 1 != 0;
                 batch.take(drained);
-                *credit = waited_bytes;
+                // An inbox that was emptied counts from nothing.
+                *credit = if flags & 2 == 0 { waited_bytes } else { 0 };
             }
         }
         Ok(batch)
     }
 
-    async fn deliver(&self, batch: Batch) {
+    async fn deliver(&self, batch: Batch, chores: &mut Chores) {
         let Some(sink) = self.sink() else {
             return;
         };
-        let mut chores = Chores::default();
         for letter in batch.letters {
             match Letter::read(&letter) {
                 Ok(Letter::Fence(group)) => {
                     chores.leave.insert(group);
                 }
                 Ok(Letter::Entry(entry)) => {
-                    if self.is_for_somebody(&entry, &sink, &mut chores) {
+                    if self.is_for_somebody(&entry, &sink, chores) {
                         deliver_one(&sink, entry).await;
                     }
                 }
@@ -152,11 +217,6 @@ impl Core {
         }
         if batch.gap {
             sink.mark_gap();
-        }
-        let mut backoff = self.link.backoff();
-        while let Err(error) = self.do_chores(&chores).await {
-            tracing::debug!(%error, "the registry waits for redis");
-            backoff.pause().await;
         }
     }
 
@@ -182,7 +242,7 @@ impl Core {
                 }
                 let is_live = sink.is_live(*to);
                 if !is_live {
-                    chores.undo.push((group.clone(), *to));
+                    chores.undo.insert((group.clone(), *to));
                 }
                 is_live
             }
@@ -198,11 +258,23 @@ impl Core {
         }
     }
 
-    async fn do_chores(&self, chores: &Chores) -> Result<(), Failure> {
+    async fn do_chores(&self, chores: &mut Chores) -> Result<(), Failure> {
+        if chores.is_empty() {
+            return Ok(());
+        }
         self.register(chores.register.iter().cloned()).await?;
-        self.discard_members(&chores.undo).await?;
+        let undo: Vec<_> = chores.undo.iter().cloned().collect();
+        self.discard_members(&undo).await?;
         let leave: Vec<_> = chores.leave.iter().cloned().collect();
-        self.leave_registries(&leave).await
+        self.leave_registries(&leave).await?;
+        *chores = Chores::default();
+        Ok(())
+    }
+}
+
+impl Chores {
+    fn is_empty(&self) -> bool {
+        self.register.is_empty() && self.leave.is_empty() && self.undo.is_empty()
     }
 }
 

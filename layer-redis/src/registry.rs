@@ -2,9 +2,11 @@
 //!
 //! It maps a node to a token that every add and every announcement draws anew.
 //! Whoever removes a node removes the token that it saw, so an add that came in
-//! between stands.
+//! between stands. A token is read before the look at the members: an add that
+//! the look misses has yet to draw its own.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use redis::Cmd;
 use towpath_layer_core::{GroupName, NodeId};
@@ -12,20 +14,31 @@ use towpath_layer_core::{GroupName, NodeId};
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::scripts::REGISTRY_REMOVE;
-use crate::value;
+use crate::{millis, value};
 
 /// Registry entries written in one pipeline.
 const BATCH_MAX: usize = 256;
 
 impl Core {
+    /// How long a registry outlives the last add and the last renewal: longer
+    /// than any member, so that only what nobody needs ends by itself.
+    pub(crate) fn registry_ttl(&self) -> Duration {
+        self.limits.group_expiry * 2
+    }
+
     /// Enters a node with a new token.
-    pub(crate) fn register_command(&self, group: &GroupName, node: NodeId) -> Cmd {
-        let mut command = redis::cmd("HSET");
-        command
-            .arg(self.keys.registry(group))
-            .arg(node.to_string())
-            .arg(self.token());
-        command
+    pub(crate) fn register_commands(
+        &self,
+        group: &GroupName,
+        node: NodeId,
+        token: &str,
+    ) -> [Cmd; 2] {
+        let registry = self.keys.registry(group);
+        let mut enter = redis::cmd("HSET");
+        enter.arg(&registry).arg(node.to_string()).arg(token);
+        let mut keep = redis::cmd("PEXPIRE");
+        keep.arg(&registry).arg(millis(self.registry_ttl()));
+        [enter, keep]
     }
 
     /// Removes a node, if its token is still the one seen.
@@ -45,7 +58,7 @@ impl Core {
         for groups in groups.chunks(BATCH_MAX) {
             let entered = groups
                 .iter()
-                .map(|group| self.register_command(group, self.node));
+                .flat_map(|group| self.register_commands(group, self.node, &self.token()));
             for answer in self.link.run(entered).await? {
                 answer?;
             }
@@ -70,8 +83,9 @@ impl Core {
     }
 
     /// Leaves the registry of groups whose fences have come out of the inbox
-    /// and that are still empty. The token is read before the look at the
-    /// members: an add that either of them misses has drawn another.
+    /// and that are still empty. Those that are not are entered anew: whoever
+    /// saw them empty may be about to remove the token of then, and whoever
+    /// filled them may not get so far.
     pub(crate) async fn leave_registries(&self, groups: &[GroupName]) -> Result<(), Failure> {
         for groups in groups.chunks(BATCH_MAX) {
             let tokens = self.link.run(groups.iter().map(|group| {
@@ -92,25 +106,24 @@ impl Core {
             let mut stays = Vec::new();
             for ((group, token), members) in groups.iter().zip(tokens).zip(members.await?) {
                 let token = value::text(token?);
-                match (value::int(&members?)? == 0, token) {
-                    (true, token) => {
-                        emptied.push(group);
-                        let remove =
-                            |token: String| self.unregister_command(group, self.node, &token);
-                        removed.extend(token.ok().map(remove));
-                    }
-                    (false, Ok(_)) => stays.push(group.clone()),
-                    (false, Err(_)) => {}
+                if value::int(&members?)? > 0 {
+                    stays.push(group.clone());
+                    continue;
                 }
+                emptied.push(group);
+                let remove = |token: String| self.unregister_command(group, self.node, &token);
+                removed.extend(token.ok().map(remove));
             }
             for answer in self.link.run(removed).await? {
                 answer?;
             }
-            let mut registered = self.registered.lock();
-            for group in emptied {
-                registered.remove(group);
+            {
+                let mut registered = self.registered.lock();
+                for group in emptied {
+                    registered.remove(group);
+                }
             }
-            registered.extend(stays);
+            self.register(stays).await?;
         }
         Ok(())
     }

@@ -55,26 +55,38 @@ impl Rooms {
 
     /// Ends the subscriptions for which nobody waits any more.
     pub(crate) async fn tidy(&self, session: &Session) {
-        let left: Vec<_> = {
-            let mut waiting = self.waiting.lock();
-            let unused = |room: &Arc<Room>| Arc::strong_count(room) == 1;
-            let topics: Vec<_> = waiting
-                .iter()
-                .filter(|(_, room)| unused(room))
-                .map(|(topic, _)| topic.clone())
-                .collect();
-            topics
-                .iter()
-                .filter_map(|topic| waiting.remove_entry(topic))
+        let rooms: Vec<_> = {
+            let waiting = self.waiting.lock();
+            let unused = |(_, room): &(&String, &Arc<Room>)| Arc::strong_count(room) == 1;
+            let unused = waiting.iter().filter(unused);
+            unused
+                .map(|(topic, room)| (topic.clone(), Arc::clone(room)))
                 .collect()
         };
-        for (topic, room) in left {
-            if *room.subscribed.lock().await == Some(session.serial())
+        for (topic, room) in rooms {
+            // Whoever comes now waits for this, and subscribes again.
+            let mut subscribed = room.subscribed.lock().await;
+            if !self.is_left(&room) {
+                continue;
+            }
+            if *subscribed == Some(session.serial())
                 && let Err(error) = session.unsubscribe(&topic).await
             {
                 tracing::debug!(%error, topic, "could not unsubscribe");
             }
+            *subscribed = None;
+            drop(subscribed);
+            let mut waiting = self.waiting.lock();
+            if Arc::strong_count(&room) == 2 {
+                waiting.remove(&topic);
+            }
         }
+    }
+
+    /// Whether only the list of rooms, and the caller, hold a room.
+    fn is_left(&self, room: &Arc<Room>) -> bool {
+        let _nobody_enters = self.waiting.lock();
+        Arc::strong_count(room) == 2
     }
 }
 

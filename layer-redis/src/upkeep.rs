@@ -1,5 +1,6 @@
 //! What a node does now and then: announce, sweep ghosts, bury the dead.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use towpath_layer_core::{GroupName, LocalId};
@@ -7,6 +8,7 @@ use towpath_layer_core::{GroupName, LocalId};
 use crate::core::Core;
 use crate::deaths::Contact;
 use crate::failure::Failure;
+use crate::members::SCANS_MAX;
 use crate::{millis, value};
 
 /// Commands in one pipeline.
@@ -52,37 +54,55 @@ impl Core {
 
     async fn announce_if_due(&self) {
         let mut backoff = self.link.backoff();
-        while self.tenancy.is_announcing() {
-            if let Err(error) = self.announce().await {
+        loop {
+            let doubts = self.tenancy.take_doubts();
+            let outcome = if self.tenancy.is_announcing() {
+                self.announce().await
+            } else if doubts {
+                self.reconcile().await
+            } else {
+                return;
+            };
+            if let Err(error) = outcome {
                 tracing::debug!(%error, "the announcement is made again");
+                if doubts {
+                    self.tenancy.doubt();
+                }
                 backoff.pause().await;
             }
         }
     }
 
     /// Ends the stored memberships of connections that are not there, and
-    /// renews the others where that is due.
+    /// renews the others where that is due. Many groups go together: a node
+    /// that has very many has other things to do within a lease.
     async fn sweep(&self, renews: bool) -> Result<(), Failure> {
         let Some(sink) = self.sink() else {
             return Ok(());
         };
-        for group in self.groups_of_node(&self.own).await? {
-            let mut cursor = Some(0);
-            while let Some(at) = cursor {
-                let page = self.scan_members(&self.own, &group, at).await?;
-                cursor = page.next;
-                let (live, ghosts): (Vec<_>, Vec<_>) = page
-                    .members
-                    .into_iter()
-                    .map(|(local, _)| local)
-                    .partition(|local| sink.is_live(*local));
-                let ghosts: Vec<_> = ghosts
-                    .into_iter()
-                    .map(|ghost| (group.clone(), ghost))
-                    .collect();
+        for groups in self.groups_of_node(&self.own).await?.chunks(SCANS_MAX) {
+            let mut scans: Vec<_> = groups.iter().map(|group| (group, 0)).collect();
+            while !scans.is_empty() {
+                let pages = self.scan_members(&self.own, &scans).await?;
+                let mut ghosts = Vec::new();
+                let mut renewed = HashMap::new();
+                for ((group, _), page) in std::mem::take(&mut scans).into_iter().zip(pages) {
+                    scans.extend(page.next.map(|next| (group, next)));
+                    for (local, _) in page.members {
+                        if sink.is_live(local) {
+                            let expiry = self.limits.group_expiry;
+                            renewed.insert(self.own.groups_of(local), expiry);
+                            renewed.insert(self.own.members(group), expiry);
+                            renewed.insert(self.keys.registry(group), self.registry_ttl());
+                        } else {
+                            ghosts.push((group.clone(), local));
+                        }
+                    }
+                }
                 self.discard_members(&ghosts).await?;
-                if renews {
-                    self.renew_members(&group, &live).await?;
+                if renews && !renewed.is_empty() {
+                    renewed.insert(self.own.index.clone(), self.limits.group_expiry);
+                    self.renew(renewed).await?;
                 }
             }
         }
@@ -106,18 +126,12 @@ impl Core {
         Ok(())
     }
 
-    async fn renew_members(&self, group: &GroupName, live: &[LocalId]) -> Result<(), Failure> {
-        if live.is_empty() {
-            return Ok(());
-        }
-        let expiry: Duration = self.limits.group_expiry;
-        let of_group = [self.own.members(group), self.own.index.clone()];
-        let of_members = live.iter().map(|local| self.own.groups_of(*local));
-        let keys: Vec<_> = of_group.into_iter().chain(of_members).collect();
+    async fn renew(&self, keys: HashMap<String, Duration>) -> Result<(), Failure> {
+        let keys: Vec<_> = keys.into_iter().collect();
         for keys in keys.chunks(BATCH_MAX) {
-            let renewals = keys.iter().map(|key| {
+            let renewals = keys.iter().map(|(key, expiry)| {
                 let mut renewal = redis::cmd("PEXPIRE");
-                renewal.arg(key).arg(millis(expiry));
+                renewal.arg(key).arg(millis(*expiry));
                 renewal
             });
             for answer in self.link.run(renewals).await? {

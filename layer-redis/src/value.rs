@@ -55,6 +55,12 @@ pub(crate) fn pairs(value: Value) -> Result<Vec<(Value, Value)>, Failure> {
     Ok(pairs)
 }
 
+/// A field of what `INFO` answers.
+pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = info.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
 /// What stands at the beginning of an array of known length.
 pub(crate) fn array<const N: usize>(value: Value) -> Result<[Value; N], Failure> {
     <[Value; N]>::try_from(list(value)?).map_err(|_| Failure::unexpected())

@@ -14,16 +14,26 @@ pub(crate) const BLOCK: Duration = Duration::from_secs(5);
 pub(crate) struct Blocking {
     connection: MultiplexedConnection,
     id: i64,
+    run_id: String,
 }
 
 impl Blocking {
-    pub(super) fn new(connection: MultiplexedConnection, id: i64) -> Self {
-        Self { connection, id }
+    pub(super) fn new(connection: MultiplexedConnection, id: i64, run_id: String) -> Self {
+        Self {
+            connection,
+            id,
+            run_id,
+        }
     }
 
     /// What the server calls this connection.
     pub(crate) fn id(&self) -> i64 {
         self.id
+    }
+
+    /// The server's identity, new with each of its lives.
+    pub(crate) fn run_id(&self) -> &str {
+        &self.run_id
     }
 
     /// Runs commands, one answer for each; refusals are among the answers.

@@ -12,6 +12,7 @@ use redis::{
 use super::blocking::{BLOCK, Blocking};
 use crate::failure::Failure;
 use crate::options::RedisOptions;
+use crate::value;
 
 /// Commands that wait to be written, before senders wait too.
 const PIPELINE_COMMANDS_MAX: usize = 1_024;
@@ -75,15 +76,17 @@ impl Dialer {
             .client
             .get_multiplexed_async_connection_with_config(&config);
         let mut connection = connecting.await.map_err(Failure::lost)?;
-        let mut question = redis::cmd("CLIENT");
-        question.arg("ID");
-        let asking = question.query_async::<i64>(&mut connection);
+        let mut questions = redis::pipe();
+        questions.cmd("CLIENT").arg("ID");
+        questions.cmd("INFO").arg("server");
+        let asking = questions.query_async::<(i64, String)>(&mut connection);
         // The connection's own timeout is that of the block.
-        let id = tokio::time::timeout(self.connect_timeout, asking)
+        let (id, info) = tokio::time::timeout(self.connect_timeout, asking)
             .await
             .map_err(|_| Failure::timed_out())?
             .map_err(Failure::lost)?;
-        Ok(Blocking::new(connection, id))
+        let run_id = value::field(&info, "run_id").unwrap_or_default();
+        Ok(Blocking::new(connection, id, run_id.to_owned()))
     }
 
     /// A pool for administration.

@@ -41,6 +41,8 @@ pub(crate) struct Link {
     current: watch::Sender<Option<Arc<Session>>>,
     next_serial: AtomicU64,
     epoch: Mutex<Option<Epoch>>,
+    /// When the connection was made that followed another, by our clock.
+    back_since: Mutex<Option<Duration>>,
     /// Why there is no connection, for those who ask for one.
     last_failure: Mutex<Option<Failure>>,
 }
@@ -49,8 +51,10 @@ pub(crate) struct Link {
 #[derive(Debug, Clone)]
 struct Epoch {
     run_id: String,
-    /// When it began, by our clock, as far as known.
-    began: Duration,
+    /// When we first saw it, by our clock.
+    seen: Duration,
+    /// How old it was then, as far as that matters to what we keep in it.
+    age: Duration,
 }
 
 impl Link {
@@ -70,6 +74,7 @@ impl Link {
             current: watch::Sender::new(None),
             next_serial: AtomicU64::new(1),
             epoch: Mutex::default(),
+            back_since: Mutex::default(),
             last_failure: Mutex::default(),
         })
     }
@@ -167,8 +172,18 @@ impl Link {
     /// Whether every node has had the time to announce its members.
     pub(crate) fn is_settled(&self, lease: Duration) -> bool {
         let epoch = self.epoch.lock();
-        let began = epoch.as_ref().map(|epoch| epoch.began);
-        began.is_some_and(|began| self.clock.now().saturating_sub(began) >= lease)
+        let now = self.clock.now();
+        let age = epoch
+            .as_ref()
+            .map(|epoch| epoch.age + now.saturating_sub(epoch.seen));
+        age.is_some_and(|age| age >= lease)
+    }
+
+    /// Whether the connection was lost, and another made less than a lease ago.
+    /// Others may have lost theirs too, and their leases with them.
+    pub(crate) fn was_away(&self, lease: Duration) -> bool {
+        let back_since = *self.back_since.lock();
+        back_since.is_some_and(|back| self.clock.now().saturating_sub(back) < lease)
     }
 
     /// Asks the server for its time once more.
@@ -226,26 +241,23 @@ impl Link {
         let server_ms = session.time_ms().await?;
         self.time.replace(asked, self.clock.now(), server_ms);
         let mut epoch = self.epoch.lock();
-        let now = self.clock.now();
-        match &*epoch {
-            Some(known) if known.run_id == session.run_id() => {}
+        let seen = self.clock.now();
+        if epoch.is_some() {
+            *self.back_since.lock() = Some(seen);
+        }
+        let age = match &*epoch {
+            Some(known) if known.run_id == session.run_id() => return Ok(session),
             // Another server than before: whatever its age, our data is new to it.
-            Some(_) => *epoch = Some(Epoch::new(&session, now)),
-            None => {
-                let began = now.saturating_sub(session.uptime());
-                *epoch = Some(Epoch::new(&session, began));
-            }
-        }
-        Ok(session)
-    }
-}
-
-impl Epoch {
-    fn new(session: &Session, began: Duration) -> Self {
-        Self {
+            Some(_) => Duration::ZERO,
+            None => session.uptime(),
+        };
+        *epoch = Some(Epoch {
             run_id: session.run_id().to_owned(),
-            began,
-        }
+            seen,
+            age,
+        });
+        drop(epoch);
+        Ok(session)
     }
 }
 

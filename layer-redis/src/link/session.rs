@@ -55,10 +55,7 @@ impl Session {
             }
         }
         let info = value::text(answers.nth(1).ok_or_else(Failure::unexpected)?)?;
-        let field = |name: &str| {
-            let mut lines = info.lines();
-            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        };
+        let field = |name| value::field(&info, name);
         let version = field("redis_version").unwrap_or_default();
         let major = version.split('.').next().and_then(|text| text.parse().ok());
         if major.is_none_or(|major: u32| major < MAJOR_MIN) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a dropped call may be followed by the next one, before what was
 /// taken for it goes back.
@@ -82,6 +82,16 @@ impl Desk {
     /// Ends the task, once it has given back what lies here.
     pub(super) fn end(&self) {
         self.ending.cancel();
+    }
+
+    /// Ends this when it is dropped.
+    pub(super) fn ends(&self) -> DropGuard {
+        self.ending.clone().drop_guard()
+    }
+
+    /// Whether nothing lies here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().taken.is_empty()
     }
 
     /// Waits for messages and takes up to `max`; nothing once this has ended.

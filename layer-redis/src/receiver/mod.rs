@@ -41,7 +41,10 @@ impl RedisReceiver {
         let (end, ended) = watch::channel(None);
         let taker = Taker::new(Arc::clone(core), Arc::clone(&channels), Arc::clone(&desk));
         let gone = core.gone.clone();
+        let over = desk.ends();
         let task = async move {
+            // However the task ends, nobody waits for it any more.
+            let _over = over;
             let outcome = tokio::select! {
                 outcome = taker.run() => outcome,
                 () = gone.cancelled() => Ok(()),

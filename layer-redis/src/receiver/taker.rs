@@ -60,7 +60,7 @@ impl Taker {
                 }
                 Task::Take(max) => self.take(max).await,
                 Task::GiveBack => self.give_back().await,
-                Task::End => return self.give_back().await,
+                Task::End => return self.give_back_at_last().await,
             };
             match done {
                 Ok(()) => backoff.reset(),
@@ -151,6 +151,28 @@ impl Taker {
         }
     }
 
+    /// Gives everything back before the end: what is refused for now is tried
+    /// again, for as long as one call may take.
+    async fn give_back_at_last(&mut self) -> Result<(), Failure> {
+        let core = Arc::clone(&self.core);
+        let mut backoff = core.link.backoff();
+        let until = core.clock.now() + core.options.call_timeout;
+        let mut lost = None;
+        loop {
+            let refused = match self.give_back().await {
+                Ok(()) => return lost.map_or(Ok(()), Err),
+                Err(failure) => failure,
+            };
+            if refused.outcome_unknown {
+                lost = Some(refused.clone());
+            }
+            if self.desk.is_empty() || core.clock.now() >= until {
+                return Err(lost.unwrap_or(refused));
+            }
+            backoff.pause().await;
+        }
+    }
+
     /// Gives everything back, at the head and in the old order.
     async fn give_back(&mut self) -> Result<(), Failure> {
         let channels = Arc::clone(&self.channels);
@@ -189,7 +211,7 @@ impl Taker {
         let mut command = CHANNEL_RETURN.call([&*keys.list, &keys.statistics]);
         command
             .arg(millis(LIST_GRACE))
-            .arg(u8::from(statistics_ttl_s(channel) > 0));
+            .arg(statistics_ttl_s(channel));
         for one in taken {
             command.arg(&one.entry);
         }

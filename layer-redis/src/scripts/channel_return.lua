@@ -1,7 +1,7 @@
 -- Gives back, at the head and in the old order, what was taken and not handed
 -- out; over capacity if need be. Says how many of it had expired.
 -- KEYS: list, statistics
--- ARGV: grace_ms, counted (0 or 1), entry...
+-- ARGV: grace_ms, statistics_ttl_s (0: none), entry...
 local list, statistics = KEYS[1], KEYS[2]
 local now = now_ms()
 local expired, last = 0, 0
@@ -17,7 +17,5 @@ end
 if last > 0 then
     keep(list, last - now + tonumber(ARGV[1]))
 end
-if expired > 0 and ARGV[2] == '1' then
-    redis.call('HINCRBY', statistics, 'expired', expired)
-end
+count(statistics, ARGV[2], 'expired', expired)
 return expired

@@ -3,7 +3,6 @@
 -- ARGV: capacity, expiry_ms, list_ttl_ms, statistics_ttl_s (0: none), message...
 local list, statistics = KEYS[1], KEYS[2]
 local capacity, expiry = tonumber(ARGV[1]), tonumber(ARGV[2])
-local counted = ARGV[4] ~= '0'
 local asked = #ARGV - 4
 local now = now_ms()
 local length = redis.call('LLEN', list)
@@ -21,16 +20,9 @@ end
 if taken > 0 then
     redis.call('PEXPIRE', list, ARGV[3])
 end
-if counted then
-    if taken > 0 and redis.call('HINCRBY', statistics, 'sent', taken) == taken then
-        redis.call('EXPIRE', statistics, ARGV[4])
-    end
-    if taken < asked then
-        redis.call('HINCRBY', statistics, 'full', asked - taken)
-        keep(statistics, ARGV[4] * 1000)
-    end
-    if expired > 0 then
-        redis.call('HINCRBY', statistics, 'expired', expired)
-    end
+if taken > 0 and ARGV[4] ~= '0' and redis.call('HINCRBY', statistics, 'sent', taken) == taken then
+    redis.call('EXPIRE', statistics, ARGV[4])
 end
+count(statistics, ARGV[4], 'full', asked - taken)
+count(statistics, ARGV[4], 'expired', expired)
 return taken

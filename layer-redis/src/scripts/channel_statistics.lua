@@ -1,13 +1,10 @@
 -- What happened on a channel: sent, received, full, expired, pending, age_ms
 -- (-1: nothing waits). What has expired is dropped and counted first.
 -- KEYS: list, statistics
--- ARGV: expiry_ms, counted (0 or 1)
+-- ARGV: expiry_ms, statistics_ttl_s (0: none)
 local list, statistics = KEYS[1], KEYS[2]
 local now = now_ms()
-local expired = drop_expired(list, now)
-if expired > 0 and ARGV[2] == '1' then
-    redis.call('HINCRBY', statistics, 'expired', expired)
-end
+count(statistics, ARGV[2], 'expired', drop_expired(list, now))
 local counts = redis.call('HMGET', statistics, 'sent', 'received', 'full', 'expired')
 local answer = {}
 for i = 1, 4 do

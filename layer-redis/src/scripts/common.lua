@@ -35,6 +35,14 @@ local function keep(key, ttl_ms)
     end
 end
 
+-- Counts something on a channel, unless its counts are not kept (no time to live).
+local function count(statistics, ttl_s, field, by)
+    if by > 0 and ttl_s ~= '0' then
+        redis.call('HINCRBY', statistics, field, by)
+        keep(statistics, ttl_s * 1000)
+    end
+end
+
 -- Appends an entry to an inbox outside its limits.
 local function push_inbox(inbox, bytes, ttl_ms, entry)
     redis.call('RPUSH', inbox, entry)

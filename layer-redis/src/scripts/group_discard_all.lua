@@ -18,10 +18,6 @@ if #missing > 0 then
     return missing
 end
 local state = redis.call('GET', lease)
-if not state or string.sub(state, -1) ~= 'l' then
-    redis.call('HSET', tombs, ARGV[1], 1)
-    redis.call('PEXPIRE', tombs, ARGV[2])
-end
 redis.call('DEL', groups_of)
 local stored, fences = 0, {}
 for i = 7, #KEYS do
@@ -33,6 +29,14 @@ for i = 7, #KEYS do
             fences[#fences + 1] = fence
         end
     end
+end
+if stored > 0 or not state or string.sub(state, -1) ~= 'l' then
+    -- It covers those that an add has excepted from an earlier one.
+    for i = 5, #ARGV, 2 do
+        redis.call('HDEL', tombs, ARGV[1] .. '/' .. ARGV[i])
+    end
+    redis.call('HSET', tombs, ARGV[1], 1)
+    redis.call('PEXPIRE', tombs, ARGV[2])
 end
 if state and stored > 0 then
     push_inbox(KEYS[5], KEYS[6], ttl, ARGV[4])

@@ -1,6 +1,8 @@
 -- Takes entries from the head of a node's inbox, in order. The first element
--- of the answer is 1 if group messages were refused since the last time.
--- KEYS: inbox, bytes, gap, room
+-- of the answer is 1 if group messages were refused since the last time, plus 2
+-- if nothing is left. Then the owner has heard of every discard, and if it has
+-- no members to announce, needs no tomb.
+-- KEYS: inbox, bytes, gap, room, lease, tombs
 -- ARGV: entries_max, bytes_max, credit (bytes taken by other means), topic
 local inbox, bytes, gap, room = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local entries_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -17,6 +19,11 @@ while #answer <= entries_max and size < bytes_max do
 end
 if redis.call('EXISTS', inbox) == 0 then
     redis.call('DEL', bytes)
+    answer[1] = answer[1] + 2
+    local state = redis.call('GET', KEYS[5])
+    if state and string.sub(state, -1) == 'l' then
+        redis.call('UNLINK', KEYS[6])
+    end
 elseif size + credit > 0 then
     redis.call('DECRBY', bytes, size + credit)
 end
