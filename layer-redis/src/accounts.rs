@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::Cmd;
+use redis::{Cmd, Value};
 use tokio::sync::Notify;
-use towpath_layer_core::{ChannelKind, ChannelName, Counter};
+use towpath_layer_core::{ChannelKind, ChannelName, ChannelStatistics, Counter};
 
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::scripts::{CHANNEL_ACCOUNT, CHANNEL_STATISTICS};
+use crate::value;
 
 /// How long the counts of a channel outlive its last use, in seconds.
 pub(crate) const STATISTICS_TTL_S: u64 = 86_400;
@@ -21,6 +22,15 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 const FLUSH_PAUSE: Duration = Duration::from_millis(2);
 /// Channels that are remembered as sent to; more than these are not listed.
 const SENT_MAX: usize = 4_096;
+/// Expired messages that one step drops and counts: Redis does nothing else
+/// meanwhile.
+const EXPIRED_STEP_MAX: usize = 512;
+/// Bytes of these; one message more may go with them.
+const EXPIRED_STEP_BYTES: usize = 1 << 20;
+/// Steps of one look at a channel.
+const EXPIRED_STEPS_MAX: usize = 1_024;
+/// Channels asked about in one pipeline.
+pub(crate) const CHANNELS_MAX: usize = 128;
 
 /// Counts that Redis has yet to be told of.
 #[derive(Debug, Default)]
@@ -221,26 +231,66 @@ impl Core {
             }
             over
         };
-        let mut commands: Vec<_> = abandoned
-            .iter()
-            .map(|channel| self.statistics_command(channel))
-            .collect();
+        for channels in abandoned.chunks(CHANNELS_MAX) {
+            self.ask_statistics(channels).await?;
+        }
         let seconds = self.link.time.latest_ms(now) / 1_000;
         let mut forget = redis::cmd("ZREMRANGEBYSCORE");
         forget
             .arg(self.keys.channels())
             .arg("-inf")
             .arg(seconds.saturating_sub(STATISTICS_TTL_S));
-        commands.push(forget);
-        self.link.run(commands).await.map(drop)
+        self.link.run_one(forget).await.map(drop)
     }
 
-    pub(crate) fn statistics_command(&self, channel: &ChannelName) -> Cmd {
+    /// What happened on some channels, once what has expired is counted.
+    pub(crate) async fn ask_statistics(
+        &self,
+        channels: &[ChannelName],
+    ) -> Result<Vec<ChannelStatistics>, Failure> {
+        let questions = channels
+            .iter()
+            .map(|channel| self.statistics_command(channel));
+        let answers = self.link.run(questions).await?;
+        let mut statistics = Vec::with_capacity(channels.len());
+        for (channel, answer) in channels.iter().zip(answers) {
+            let (mut one, mut all) = channel_statistics(answer?)?;
+            for _ in 0..EXPIRED_STEPS_MAX {
+                if all {
+                    break;
+                }
+                let answer = self.link.run_one(self.statistics_command(channel));
+                (one, all) = channel_statistics(answer.await?)?;
+            }
+            statistics.push(one);
+        }
+        Ok(statistics)
+    }
+
+    fn statistics_command(&self, channel: &ChannelName) -> Cmd {
         let keys = self.keys.channel(channel);
         let mut command = CHANNEL_STATISTICS.call([&*keys.list, &keys.statistics]);
         command
             .arg(crate::millis(self.limits.expiry_of(channel)))
-            .arg(statistics_ttl_s(channel));
+            .arg(statistics_ttl_s(channel))
+            .arg(EXPIRED_STEP_MAX)
+            .arg(EXPIRED_STEP_BYTES);
         command
     }
+}
+
+/// What the script says, and whether that is all.
+fn channel_statistics(answer: Value) -> Result<(ChannelStatistics, bool), Failure> {
+    let [sent, received, full, expired, pending, age_ms, all] = value::array(answer)?;
+    let statistics = ChannelStatistics {
+        sent: value::count(&sent)?,
+        received: value::count(&received)?,
+        full: value::count(&full)?,
+        expired: value::count(&expired)?,
+        pending: value::count(&pending)?,
+        oldest_age: u64::try_from(value::int(&age_ms)?)
+            .ok()
+            .map(Duration::from_millis),
+    };
+    Ok((statistics, value::int(&all)? == 1))
 }

@@ -11,6 +11,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, Value};
 use towpath_layer_core::{ChannelName, ChannelStatistics, GroupName, LocalId, NodeId, Statistics};
 
+use crate::accounts::CHANNELS_MAX;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::membership::group_names;
@@ -100,13 +101,9 @@ impl Core {
             .iter()
             .filter_map(|name| ChannelName::new(name).ok())
             .collect();
-        for channels in channels.chunks(PAGE) {
-            let questions = channels
-                .iter()
-                .map(|channel| self.statistics_command(channel));
-            let answers = self.link.run(questions).await?;
-            for (channel, answer) in channels.iter().zip(answers) {
-                let one = channel_statistics(answer?)?;
+        for channels in channels.chunks(CHANNELS_MAX) {
+            let answers = self.ask_statistics(channels).await?;
+            for (channel, one) in channels.iter().zip(answers) {
                 add(&mut statistics.total, &one);
                 statistics.channels.insert(channel.clone(), one);
             }
@@ -119,8 +116,8 @@ impl Core {
         channel: &ChannelName,
     ) -> Result<ChannelStatistics, Failure> {
         self.settle_own_accounts().await?;
-        let question = self.statistics_command(channel);
-        channel_statistics(self.link.run_one(question).await?)
+        let answers = self.ask_statistics(std::slice::from_ref(channel)).await?;
+        answers.into_iter().next().ok_or_else(Failure::unexpected)
     }
 
     /// In a task of its own: a question that is dropped must not lose counts.
@@ -196,20 +193,6 @@ fn counted(value: Value) -> u64 {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(0)
-}
-
-fn channel_statistics(answer: Value) -> Result<ChannelStatistics, Failure> {
-    let [sent, received, full, expired, pending, age_ms] = value::array(answer)?;
-    Ok(ChannelStatistics {
-        sent: value::count(&sent)?,
-        received: value::count(&received)?,
-        full: value::count(&full)?,
-        expired: value::count(&expired)?,
-        pending: value::count(&pending)?,
-        oldest_age: u64::try_from(value::int(&age_ms)?)
-            .ok()
-            .map(Duration::from_millis),
-    })
 }
 
 fn add(total: &mut ChannelStatistics, one: &ChannelStatistics) {

@@ -15,7 +15,8 @@ use redis::aio::MultiplexedConnection;
 use support::Place;
 use tokio::time::{Instant, sleep};
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, Completion, GroupName, Limits, LocalId, Outcome, Reply,
+    ChannelLayer, ChannelName, Completion, Content, GlobTable, GroupName, Limits, LocalId, Message,
+    Outcome, Reply,
 };
 use towpath_layer_redis::RedisLayer;
 use towpath_testkit::CollectingSink;
@@ -267,4 +268,40 @@ async fn a_receiver_ends_with_its_layer() {
     let mut taken = Vec::new();
     let received = tokio::time::timeout(STEP_MAX, receiver.receive_many(&mut taken, 1));
     assert!(received.await.unwrap().is_err());
+}
+
+/// What has expired on a long list is dropped in steps: Redis does nothing else
+/// meanwhile. The counts are whole all the same, and there is room at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_list_that_has_expired_holds_nobody_up() {
+    const COUNT: u32 = 3_000;
+    let expiry = Duration::from_millis(1_500);
+    let limits = Limits {
+        expiry: GlobTable::new(expiry),
+        capacity: GlobTable::new(COUNT),
+        ..Limits::default()
+    };
+    let place = Place::new(limits).await;
+    let layer = place.connect().await;
+    let work = ChannelName::new("work").unwrap();
+    let message: Message = Content::encode(&"x".repeat(4_096)).unwrap().into();
+    let sent = layer
+        .send_many(vec![(work.clone(), message.clone()); COUNT as usize])
+        .await;
+    assert!(sent.iter().all(Result::is_ok));
+    sleep(expiry).await;
+    let mut admin = place.admin().await;
+    layer.room(&work).await.unwrap();
+    layer.send(&work, message).await.unwrap();
+    let mut length = redis::cmd("LLEN");
+    length.arg("towpath:c:{work}");
+    let left: u32 = length.query_async(&mut admin).await.unwrap();
+    assert!(
+        left >= COUNT - 1,
+        "a send dropped more than it needed: {left}"
+    );
+    let statistics = layer.channel_statistics(&work).await.unwrap();
+    assert_eq!(statistics.pending, 1);
+    assert_eq!(statistics.expired, u64::from(COUNT));
+    assert!(statistics.oldest_age.unwrap() < expiry);
 }

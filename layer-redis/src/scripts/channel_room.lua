@@ -2,8 +2,10 @@
 -- KEYS: list, statistics, room
 -- ARGV: capacity, room_ttl_ms, statistics_ttl_s (0: none)
 local list, statistics, room = KEYS[1], KEYS[2], KEYS[3]
-count(statistics, ARGV[3], 'expired', drop_expired(list, now_ms()))
-if redis.call('LLEN', list) < tonumber(ARGV[1]) then
+local over = redis.call('LLEN', list) - tonumber(ARGV[1])
+local expired = over >= 0 and drop_expired(list, now_ms(), over + 1, math.huge) or 0
+count(statistics, ARGV[3], 'expired', expired)
+if over < expired then
     return 1
 end
 redis.call('SET', room, 1, 'PX', ARGV[2])

@@ -7,9 +7,9 @@ local asked = #ARGV - 4
 local now = now_ms()
 local length = redis.call('LLEN', list)
 local expired = 0
--- What has expired holds no capacity; it is looked for only when it matters.
+-- What has expired holds no capacity; it is dropped as far as it matters.
 if length + asked > capacity then
-    expired = drop_expired(list, now)
+    expired = drop_expired(list, now, length + asked - capacity, math.huge)
     length = length - expired
 end
 local taken = math.min(asked, math.max(capacity - length, 0))

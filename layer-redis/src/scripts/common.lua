@@ -15,17 +15,20 @@ local function deadline(entry)
     return (struct.unpack('>I8', entry))
 end
 
--- Drops the expired entries at the head of a list and says how many.
-local function drop_expired(list, now)
-    local dropped = 0
-    while true do
+-- Drops expired entries at the head of a list, up to so many of up to so many
+-- bytes, for all else waits meanwhile. Says how many, and whether all.
+local function drop_expired(list, now, entries_max, bytes_max)
+    local dropped, size = 0, 0
+    while dropped < entries_max and size < bytes_max do
         local head = redis.call('LINDEX', list, 0)
         if not head or deadline(head) > now then
-            return dropped
+            return dropped, true
         end
-        redis.call('LPOP', list)
+        redis.call('LTRIM', list, 1, -1)
         dropped = dropped + 1
+        size = size + #head
     end
+    return dropped, false
 end
 
 -- Makes a key live at least this long.
