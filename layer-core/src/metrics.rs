@@ -49,7 +49,7 @@ metrics! {
     REPLIES_DROPPED "towpath_replies_dropped_total" Counter "Replies for connections that are gone.";
     CONSUMERS_RUNNING "towpath_consumers_running" Gauge "Consumers that run now.";
     CONSUMED "towpath_consumed_total" Counter "Messages consumed, by route and outcome.";
-    CONSUMER_SECONDS "towpath_consumer_seconds" Histogram "How long consumers ran, by route.";
+    CONSUMER_SECONDS "towpath_consumer_seconds" Histogram "How long consumers ran that did not return at once, by route.";
     LAYER_UP "towpath_layer_up" Gauge "1 while the backend answers, 0 while it does not.";
     LAYER_RECONNECTS "towpath_layer_reconnects_total" Counter "Connections to the backend that were made anew.";
     LAYER_MALFORMED "towpath_layer_malformed_total" Counter "Entries refused because of their version or form.";

@@ -107,7 +107,12 @@ impl MemoryLayer {
         to: LocalId,
         message: Message,
     ) -> Result<(), SendError> {
-        let sink = self.broker.node(node).and_then(|node| node.sink_of(to));
+        // Where sockets and consumers share a process, nearly all is for itself.
+        let sink = if node == self.node.id {
+            self.node.sink_of(to)
+        } else {
+            self.broker.node(node).and_then(|node| node.sink_of(to))
+        };
         let (Some(sink), Message::Reply(reply)) = (sink, message) else {
             self.broker.count(Counter::Dropped, 1);
             return Ok(());

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::poll;
@@ -35,8 +36,9 @@ pub(crate) async fn run(shard: Rc<Shard>) {
             filled.await;
         }
         let gap = port.inbox.take(&mut batch);
+        let now = shard.now();
         for entry in batch.drain(..) {
-            shard.apply(entry);
+            shard.apply(entry, now);
         }
         if gap {
             shard.gap();
@@ -48,11 +50,11 @@ pub(crate) async fn run(shard: Rc<Shard>) {
 }
 
 impl Shard {
-    fn apply(self: &Rc<Self>, entry: InboxEntry) {
+    fn apply(self: &Rc<Self>, entry: InboxEntry, now: Duration) {
         match entry {
             InboxEntry::Reply { to, reply } => match self.connection(to) {
                 Some(connection) => {
-                    self.turn(&connection, |conversation, turn| {
+                    self.turn_at(now, &connection, |conversation, turn| {
                         conversation.reply(reply, turn)
                     });
                 }

@@ -18,8 +18,8 @@ use crate::protocol::frame::OutFrame;
 use crate::transport::outbox::NotTaken;
 
 impl Shard {
-    pub(crate) fn perform(self: &Rc<Self>, connection: &Rc<Connection>, actions: Vec<Action>) {
-        for action in actions {
+    pub(crate) fn perform(self: &Rc<Self>, connection: &Rc<Connection>, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
             match action {
                 Action::Emit { channel, attempt } => {
                     connection.touched.borrow_mut().clear();

@@ -1,6 +1,7 @@
 //! One thread's connections and its part of every group.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,14 +26,13 @@ use super::watch::Watch;
 use super::{Hub, Port};
 use crate::HttpService;
 use crate::config::ServerConfig;
-use crate::conversation::{Conversation, Expiry, Rules, Turn};
+use crate::conversation::{Action, Conversation, Expiry, Rules, Turn};
 use crate::metrics::ShardMetrics;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::Request;
 use crate::transport::outbox::Bounds;
 
 /// The state of one shard. It lives on its own thread: plain cells, no locks.
-#[derive(Debug)]
 pub(crate) struct Shard {
     pub(crate) number: usize,
     pub(crate) hub: Arc<Hub>,
@@ -57,7 +57,17 @@ pub(crate) struct Shard {
     /// Connections whose disconnect is not handed over.
     pub(crate) unparted: Cell<usize>,
     ids: RefCell<Ids>,
+    /// Where the next turn puts its actions: empty, its memory kept.
+    spare_actions: Cell<Vec<Action>>,
     origin: Instant,
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A conversation has begun, and its handshake waits.
@@ -111,6 +121,7 @@ impl Shard {
             progress: Signal::default(),
             unparted: Cell::new(0),
             ids: RefCell::new(Ids::new(shard)),
+            spare_actions: Cell::default(),
             origin: Instant::now(),
             hub,
             layer,
@@ -167,7 +178,7 @@ impl Shard {
         self.connections
             .borrow_mut()
             .insert(id, Rc::clone(&connection));
-        self.perform(&connection, actions);
+        self.perform(&connection, &mut actions);
         Ok(Opened {
             connection,
             decision,
@@ -180,21 +191,33 @@ impl Shard {
         connection: &Rc<Connection>,
         happen: impl FnOnce(&mut Conversation, &mut Turn<'_>) -> R,
     ) -> R {
-        let mut actions = Vec::new();
+        self.turn_at(self.now(), connection, happen)
+    }
+
+    /// The same at a time that was read before: one look at the clock serves
+    /// a batch.
+    pub(crate) fn turn_at<R>(
+        self: &Rc<Self>,
+        now: Duration,
+        connection: &Rc<Connection>,
+        happen: impl FnOnce(&mut Conversation, &mut Turn<'_>) -> R,
+    ) -> R {
+        let mut actions = self.spare_actions.take();
         let mut turn = Turn {
-            now: self.now(),
+            now,
             rules: &self.rules,
             actions: &mut actions,
         };
         let result = happen(&mut connection.conversation.borrow_mut(), &mut turn);
-        self.perform(connection, actions);
+        self.perform(connection, &mut actions);
+        self.spare_actions.set(actions);
         result
     }
 
     /// A message of the client.
     pub(crate) fn receive(self: &Rc<Self>, connection: &Rc<Connection>, frame: Frame) {
         self.metrics.frames_in.increment(1);
-        self.turn(connection, |conversation, turn| {
+        self.turn_at(connection.heard.get(), connection, |conversation, turn| {
             conversation.receive(frame, turn)
         });
     }

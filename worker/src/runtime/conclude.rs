@@ -28,7 +28,6 @@ pub(super) fn error_id() -> ByteString {
 /// Counts and logs how a job ended, and says what is sent back; nothing for a
 /// message of the application.
 pub(super) fn conclude(job: &Job, ending: Ending) -> Option<Reply> {
-    job.measure();
     match (job.context.input(), &job.route) {
         (Input::Event(event), Route::Socket(route)) => {
             let effects = job.context.take_effects();

@@ -38,6 +38,8 @@ pub(super) struct Crew {
     permits: Arc<Semaphore>,
     tasks: JoinSet<Option<Outgoing>>,
     outgoing: Vec<Outgoing>,
+    /// The time, as last read while a batch is run.
+    now: Instant,
 }
 
 impl Crew {
@@ -46,6 +48,7 @@ impl Crew {
             permits: Arc::new(Semaphore::new(shared.concurrency())),
             tasks: JoinSet::new(),
             outgoing: Vec::new(),
+            now: Instant::now(),
             shared,
         }
     }
@@ -129,6 +132,7 @@ impl Crew {
 
     fn start_batch(&mut self, batch: &mut Vec<Received>) {
         let taken = Instant::now();
+        self.now = taken;
         let times = Times {
             taken,
             deadline: taken + self.shared.config.consumer_timeout,
@@ -210,13 +214,17 @@ impl Crew {
         });
     }
 
-    /// Runs a job at once, and leaves it to a task if it has to wait.
+    /// Runs a job at once, and leaves it to a task if it has to wait. Where one
+    /// ends the next begins: one look at the clock serves both.
     fn start(&mut self, mut job: Job) {
-        if job.taken.elapsed() < INLINE_FOR {
+        if self.now.saturating_duration_since(job.taken) < INLINE_FOR {
             // Nobody is woken through this: a task polls once more.
             let mut nobody = TaskContext::from_waker(Waker::noop());
-            if let Poll::Ready(ending) = job.poll(&mut nobody) {
-                self.outgoing.extend(finish(job, ending, &self.shared));
+            let polled = job.poll(self.now, &mut nobody);
+            self.now = Instant::now();
+            if let Poll::Ready(ending) = polled {
+                let left = finish(job, ending, self.now, &self.shared);
+                self.outgoing.extend(left);
                 return;
             }
         }

@@ -122,9 +122,8 @@ impl Job {
         }
     }
 
-    /// Runs the consumer as far as it goes.
-    pub(super) fn poll(&mut self, task: &mut TaskContext<'_>) -> Poll<Ending> {
-        let now = Instant::now();
+    /// Runs the consumer as far as it goes; it begins now, if it has not.
+    pub(super) fn poll(&mut self, now: Instant, task: &mut TaskContext<'_>) -> Poll<Ending> {
         if self.began.is_none() && now >= self.deadline {
             return Poll::Ready(Ending::Late);
         }
@@ -157,10 +156,10 @@ impl Job {
         }
     }
 
-    /// Measures how long the consumer ran.
-    pub(super) fn measure(&self) {
+    /// Measures how long the consumer ran, until now.
+    pub(super) fn measure(&self, now: Instant) {
         if let Some(began) = self.began {
-            self.route.meter().ran(began.elapsed());
+            self.route.meter().ran(now.saturating_duration_since(began));
         }
     }
 }

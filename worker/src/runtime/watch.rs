@@ -23,22 +23,24 @@ pub(super) async fn see_through(mut job: Job, shared: &Shared) -> Option<Outgoin
     let announcing = timeout_at(job.deadline, announce(&context, job.taken, shared));
     let ending = tokio::select! {
         biased;
-        ending = poll_fn(|task| job.poll(task)) => ending,
+        ending = poll_fn(|task| job.poll(Instant::now(), task)) => ending,
         () = shared.give_up.cancelled() => Ending::Stopped,
         Err(_) = announcing => Ending::TimedOut,
     };
     job.cancel();
-    finish(job, ending, shared)
+    let now = Instant::now();
+    job.measure(now);
+    finish(job, ending, now, shared)
 }
 
-/// What is sent for a job that ended.
-pub(super) fn finish(job: Job, ending: Ending, shared: &Shared) -> Option<Outgoing> {
+/// What is sent for a job that has ended now.
+pub(super) fn finish(job: Job, ending: Ending, now: Instant, shared: &Shared) -> Option<Outgoing> {
     let reply = conclude(&job, ending)?;
     let channel = job.context.reply_channel().ok()?.clone();
     Some(Outgoing {
         channel,
         reply,
-        deadline: Instant::now() + shared.config.consumer_timeout,
+        deadline: now + shared.config.consumer_timeout,
         _permit: job.permit,
     })
 }
