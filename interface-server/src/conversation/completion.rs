@@ -65,10 +65,9 @@ impl Conversation {
         self.advance(turn);
     }
 
+    /// The completion of the event in flight, and of no other.
     pub(super) fn completion(&mut self, completion: Completion, turn: &mut Turn<'_>) {
-        let matches = |event: &mut InFlight| event.attempt == completion.attempt;
-        let Some(event) = self.in_flight.take_if(matches) else {
-            turn.push(Action::Count(Counter::Stale));
+        let Some(event) = self.in_flight.take() else {
             return;
         };
         if event.is_disconnect() {

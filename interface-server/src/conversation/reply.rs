@@ -6,8 +6,16 @@ use super::{Action, Conversation, Stage, Turn};
 use crate::protocol::refusal::Refusal;
 
 impl Conversation {
-    /// A reply: its parts in the order of the contract.
+    /// A reply: its parts in the order of the contract. What comes with a
+    /// stale completion is as stale as that.
     pub(crate) fn reply(&mut self, reply: Reply, turn: &mut Turn<'_>) {
+        let attempt = self.in_flight.as_ref().map(|event| event.attempt);
+        if let Some(completion) = &reply.completion
+            && attempt != Some(completion.attempt)
+        {
+            turn.push(Action::Count(Counter::Stale));
+            return;
+        }
         if let Some(taken) = &reply.taken {
             self.taken(taken);
         }

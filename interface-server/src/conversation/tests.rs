@@ -198,6 +198,16 @@ fn the_session_travels_and_a_stale_completion_changes_nothing() {
         },
     );
     assert_eq!(rig.take(), [Action::Count(Counter::Stale)]);
+    let late = Completion {
+        attempt: one - 1,
+        outcome: Outcome::Done { session: None },
+        groups: Vec::new(),
+    };
+    rig.reply(Reply {
+        close: Reply::close(1008, "too late").close,
+        ..Reply::completion(late)
+    });
+    assert_eq!(rig.take(), [Action::Count(Counter::Stale)]);
     rig.complete(one, Outcome::Done { session });
     rig.text("two");
     let [Action::Emit { attempt, .. }] = rig.actions[..] else {
