@@ -80,10 +80,14 @@ fn row(samples: &[Sample]) -> String {
         .collect();
     let slowest = rates.iter().copied().min_by(f64::total_cmp);
     let fastest = rates.iter().copied().max_by(f64::total_cmp);
+    let range = match (slowest, fastest) {
+        (None, None) => "-".to_owned(),
+        _ => format!("{} to {}", rate(slowest), rate(fastest)),
+    };
     let wrong: Vec<Wrong> = samples.iter().map(|sample| sample.wrong).collect();
     [
         rate(middle(|sample| sample.per_second)),
-        format!("{} to {}", rate(slowest), rate(fastest)),
+        range,
         decimals(middle(|sample| sample.server_us)),
         decimals(middle(|sample| sample.p50_ms)),
         decimals(middle(|sample| sample.p99_ms)),

@@ -91,12 +91,12 @@ pub(crate) fn start(shard: &Rc<Shard>, mut guard: Guard, upgrade: Upgrade, seat:
         .max_frame_size(Some(shard.config.frame_size_max))
         .max_message_size(Some(shard.config.message_size_max));
     let early = upgrade.early.to_vec();
-    let library = WebSocketStream::from_partially_read(pipe, early, Role::Server, Some(config));
+    let websocket = WebSocketStream::from_partially_read(pipe, early, Role::Server, Some(config));
     let mut socket = Socket {
         shard: Rc::clone(shard),
         connection,
         // It only wraps the pipe: there is nothing that it could wait for.
-        library: library.now_or_never().map(Box::new),
+        websocket: websocket.now_or_never().map(Box::new),
         state: State::Reading,
         flushing: false,
         reset: false,
@@ -131,7 +131,7 @@ enum State {
 struct Socket {
     shard: Rc<Shard>,
     connection: Rc<Connection>,
-    library: Option<Box<WebSocketStream<Pipe>>>,
+    websocket: Option<Box<WebSocketStream<Pipe>>>,
     state: State,
     /// Layers below a foreign socket hold bytes.
     flushing: bool,
@@ -234,12 +234,12 @@ impl Socket {
             // Silence counts from here: until now nobody listened.
             self.connection.heard.set(self.shard.now());
         }
-        let Some(library) = &mut self.library else {
+        let Some(websocket) = &mut self.websocket else {
             self.state = State::Done;
             return Poll::Ready(());
         };
-        let next = ready!(Pin::new(&mut **library).poll_next(cx));
-        if std::mem::take(&mut library.get_mut().overflow) {
+        let next = ready!(Pin::new(&mut **websocket).poll_next(cx));
+        if std::mem::take(&mut websocket.get_mut().overflow) {
             self.shard.overflow(&self.connection);
         }
         match next {
@@ -328,13 +328,13 @@ impl Socket {
         let State::Lingering { left, .. } = &mut self.state else {
             return Poll::Pending;
         };
-        let Some(library) = &mut self.library else {
+        let Some(websocket) = &mut self.websocket else {
             self.state = State::Done;
             return Poll::Ready(());
         };
         let mut space = [0; 1024];
         let mut buffer = ReadBuf::new(&mut space);
-        let read = ready!(Pin::new(&mut library.get_mut().read).poll_read(cx, &mut buffer));
+        let read = ready!(Pin::new(&mut websocket.get_mut().read).poll_read(cx, &mut buffer));
         let taken = buffer.filled().len();
         if read.is_err() || taken == 0 {
             self.state = State::Done;
