@@ -1,6 +1,7 @@
 //! What can go wrong in a layer, one type an operation family.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use crate::{ChannelName, NameError};
 
@@ -31,7 +32,8 @@ fn outcome(unknown: bool) -> &'static str {
 #[non_exhaustive]
 pub enum SendError {
     /// The channel, or the inbox of the node behind it, holds as much as it
-    /// may. Nothing was enqueued; it may have room later.
+    /// may; or as many messages wait for their time. Nothing was enqueued; it
+    /// may have room later.
     #[error("channel {channel} is full")]
     ChannelFull {
         /// The channel that is full.
@@ -44,6 +46,14 @@ pub enum SendError {
         size: usize,
         /// The bound that it passes, in bytes.
         size_max: usize,
+    },
+    /// The message was to be sent later than the layer keeps one for.
+    #[error("the delay is {delay:?}, at most {delay_max:?} is waited; send it later")]
+    DelayTooLong {
+        /// How long it was to wait.
+        delay: Duration,
+        /// The bound that it passes.
+        delay_max: Duration,
     },
     /// The backend is out of reach.
     #[error(transparent)]
@@ -59,7 +69,7 @@ impl SendError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::ChannelFull { .. } | Self::Unavailable(_) => true,
-            Self::MessageTooLarge { .. } | Self::Closed => false,
+            Self::MessageTooLarge { .. } | Self::DelayTooLong { .. } | Self::Closed => false,
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::{
-    ChannelName, ChannelStatistics, Counter, GroupError, GroupName, InboxSink, LayerError, Limits,
-    Message, MessageId, NodeId, Reply, SendError, Statistics,
+    ChannelName, ChannelStatistics, Counter, DelayKey, GroupError, GroupName, InboxSink,
+    LayerError, Limits, Message, MessageId, NodeId, Reply, SendError, Statistics,
 };
 
 /// A message as a receiver gets it.
@@ -108,6 +109,48 @@ pub trait ChannelLayer: fmt::Debug + Send + Sync + 'static {
     ///
     /// A dropped future may have sent the first few of them.
     async fn send_many(&self, batch: Vec<(ChannelName, Message)>) -> Vec<Result<(), SendError>>;
+
+    /// Sends a message to a channel of any kind, `delay` from now by the
+    /// backend's clock; with no delay, at once. Whoever asked may be gone then.
+    ///
+    /// Once due it is sent as if it had been sent just then: behind what was
+    /// sent before, within the capacity, and with an expiry that counts from
+    /// the due time. Of several that are due at the same time the first asked
+    /// for is the first sent. While its channel is full it goes on waiting, and
+    /// is sent by the receive that makes room, at the latest a second after;
+    /// once its expiry has passed it is gone, and counted. A message for a
+    /// reply channel that is gone when it is due is dropped and counted.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: `DelayTooLong` over [`Limits::delay_max`], `ChannelFull`
+    /// if [`Limits::delayed_max`] messages wait for their time on the channel,
+    /// `MessageTooLarge` as for a send; then nothing waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may leave the message waiting; nobody has its key.
+    async fn send_after(
+        &self,
+        delay: Duration,
+        channel: &ChannelName,
+        message: Message,
+    ) -> Result<DelayKey, SendError>;
+
+    /// Cancels a message that waits for its time. Any process that has its key
+    /// can. Says true only if the message was still waiting, for its time or
+    /// for room; then it never arrives. If it says false, the message was sent,
+    /// has expired or was cancelled before, or there never was one.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`]; if its outcome is unknown, the message may
+    /// have been cancelled.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have cancelled the message or not.
+    async fn cancel(&self, key: &DelayKey) -> Result<bool, LayerError>;
 
     /// Waits until a full channel may have room: woken by the receive that
     /// makes it, at the latest after one second.

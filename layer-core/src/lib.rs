@@ -23,6 +23,7 @@
 
 mod clock;
 mod codec;
+mod delay;
 mod entropy;
 mod error;
 mod glob;
@@ -37,6 +38,7 @@ mod statistics;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecError, MessageId, MessageIds, VERSION, decode, encode};
+pub use delay::{DelayKey, DelayKeyError};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use error::{GroupError, LayerError, SendError, Unavailable};
 pub use glob::{Glob, GlobTable};
@@ -46,7 +48,7 @@ pub use layer::{ChannelLayer, Delivery, Member, MemberStream, Received, Receiver
 pub use limits::Limits;
 pub use message::{
     Accept, Application, Close, Completion, Content, ContentError, Deny, Event, EventKind, Frame,
-    GroupChange, Handshake, Headers, Message, Outcome, Reply, Taken, channels,
+    GroupChange, Handshake, Headers, Message, Outcome, Reply, Taken, Tick, channels,
 };
 pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
 pub use statistics::{ChannelStatistics, Counter, Statistics};

@@ -19,6 +19,12 @@ pub struct Limits {
     /// How long a message waits before it is gone, by glob on the channel's
     /// name; default 60 s.
     pub expiry: GlobTable<Duration>,
+    /// Messages that wait for their time on one channel; default 10 000. The
+    /// one over it is refused with [`SendError::ChannelFull`](crate::SendError).
+    pub delayed_max: u32,
+    /// How long a message may wait for its time; default 30 days. A longer
+    /// delay is refused with [`SendError::DelayTooLong`](crate::SendError).
+    pub delay_max: Duration,
     /// How long a membership lives that nobody renews; default 86 400 s.
     pub group_expiry: Duration,
     /// Metadata of one membership, in bytes; default 4 KiB.
@@ -55,6 +61,8 @@ impl Default for Limits {
             envelope_size_max: 128 << 10,
             capacity: GlobTable::new(100).rule("websocket.*", 10_000),
             expiry: GlobTable::new(Duration::from_mins(1)),
+            delayed_max: 10_000,
+            delay_max: Duration::from_hours(30 * 24),
             group_expiry: Duration::from_hours(24),
             group_meta_size_max: 4 << 10,
             session_size_max: 16 << 10,

@@ -20,6 +20,8 @@ pub struct ChannelStatistics {
     pub expired: u64,
     /// Messages that wait now.
     pub pending: u64,
+    /// Messages that wait for their time, and for room if it has come.
+    pub delayed: u64,
     /// How long the oldest of them has waited.
     pub oldest_age: Option<Duration>,
 }
@@ -33,6 +35,8 @@ pub struct Statistics {
     pub channels: BTreeMap<ChannelName, ChannelStatistics>,
     /// Messages for nodes or connections that were full or gone.
     pub dropped: u64,
+    /// Messages that wait for their time, on channels of any kind.
+    pub delayed: u64,
     /// Completions that came too late to count.
     pub stale: u64,
     /// Events whose worker died with them, or that went with a lost backend.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use towpath_layer_core::{
     Application, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
     GroupChange, GroupName, Handshake, InboxEntry, LocalId, Message, MessageId, NodeId, Outcome,
-    Reply, SeededEntropy, Taken, decode, encode,
+    Reply, SeededEntropy, Taken, Tick, decode, encode,
 };
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -77,16 +77,21 @@ fn reply() -> impl Strategy<Value = Reply> {
         any::<Option<u64>>(),
         proptest::option::of(frame()),
         proptest::option::of(application()),
+        any::<Option<(String, Option<std::time::Duration>)>>(),
         any::<Option<(u16, String)>>(),
         proptest::option::of((any::<u64>(), outcome())),
     );
-    parts.prop_map(|(taken, frame, event, close, completion)| Reply {
+    parts.prop_map(|(taken, frame, event, tick, close, completion)| Reply {
         taken: taken.map(|attempt| Taken {
             attempt,
             worker: node(),
         }),
         frame,
         event: event.map(Box::new),
+        tick: tick.map(|(name, every)| {
+            let name = name.into();
+            Box::new(Tick { name, every })
+        }),
         close: close.and_then(|(code, reason)| Reply::close(code, reason).close),
         completion: completion.map(|(attempt, outcome)| {
             let group = GroupName::new("room").unwrap();

@@ -41,6 +41,7 @@ impl Counts {
             full: self.full,
             expired: self.expired,
             pending: 0,
+            delayed: 0,
             oldest_age: None,
         }
     }

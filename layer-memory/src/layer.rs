@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use towpath_layer_core::metrics::GROUP_DROPPED;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, Delivery, Entropy, GroupError,
+    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy, GroupError,
     GroupName, InboxEntry, InboxSink, LayerError, Limits, LocalId, Member, MemberStream, Message,
     MessageIds, NameError, NodeId, Receiver, Refused, Reply, SendError, Statistics,
 };
@@ -173,6 +173,19 @@ impl ChannelLayer for MemoryLayer {
             .into_iter()
             .map(|(channel, message)| self.send_now(&channel, message));
         sent.collect()
+    }
+
+    async fn send_after(
+        &self,
+        _delay: Duration,
+        _channel: &ChannelName,
+        _message: Message,
+    ) -> Result<DelayKey, SendError> {
+        Err(SendError::Closed)
+    }
+
+    async fn cancel(&self, _key: &DelayKey) -> Result<bool, LayerError> {
+        Ok(false)
     }
 
     async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {

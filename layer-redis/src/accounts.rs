@@ -288,6 +288,7 @@ fn channel_statistics(answer: Value) -> Result<(ChannelStatistics, bool), Failur
         full: value::count(&full)?,
         expired: value::count(&expired)?,
         pending: value::count(&pending)?,
+        delayed: 0,
         oldest_age: u64::try_from(value::int(&age_ms)?)
             .ok()
             .map(Duration::from_millis),

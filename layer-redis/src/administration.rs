@@ -93,6 +93,7 @@ impl Core {
             dropped: counted(dropped),
             stale: counted(stale),
             lost: counted(lost),
+            delayed: 0,
             nodes: (nodes.len() - absent.len()) as u64,
             channels: BTreeMap::new(),
             total: ChannelStatistics::default(),

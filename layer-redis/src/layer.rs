@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, Delivery, Entropy, GroupError,
+    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy, GroupError,
     GroupName, InboxSink, LayerError, Limits, MemberStream, Message, MessageIds, NameError, NodeId,
     Receiver, Reply, SendError, Statistics,
 };
@@ -184,6 +184,19 @@ impl ChannelLayer for RedisLayer {
 
     async fn send_many(&self, batch: Vec<(ChannelName, Message)>) -> Vec<Result<(), SendError>> {
         self.core.send_many(batch).await
+    }
+
+    async fn send_after(
+        &self,
+        _delay: Duration,
+        _channel: &ChannelName,
+        _message: Message,
+    ) -> Result<DelayKey, SendError> {
+        Err(SendError::Closed)
+    }
+
+    async fn cancel(&self, _key: &DelayKey) -> Result<bool, LayerError> {
+        Ok(false)
     }
 
     async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, ChannelStatistics, Counter, Delivery, GroupError, GroupName,
-    InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId, Receiver, Reply,
-    SendError, Statistics, Unavailable, channels,
+    ChannelLayer, ChannelName, ChannelStatistics, Counter, DelayKey, Delivery, GroupError,
+    GroupName, InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId, Receiver,
+    Reply, SendError, Statistics, Unavailable, channels,
 };
 use towpath_layer_memory::MemoryLayer;
 
@@ -115,6 +115,21 @@ impl ChannelLayer for Troubled {
             results.push(self.send(&channel, message).await);
         }
         results
+    }
+
+    async fn send_after(
+        &self,
+        delay: Duration,
+        channel: &ChannelName,
+        message: Message,
+    ) -> Result<DelayKey, SendError> {
+        self.reach()?;
+        self.inner.send_after(delay, channel, message).await
+    }
+
+    async fn cancel(&self, key: &DelayKey) -> Result<bool, LayerError> {
+        self.reach()?;
+        self.inner.cancel(key).await
     }
 
     async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {

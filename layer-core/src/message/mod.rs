@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use content::{Content, ContentError, Frame};
 pub use event::{Application, Event, EventKind, Handshake, Headers, channels};
-pub use reply::{Accept, Close, Completion, Deny, GroupChange, Outcome, Reply, Taken};
+pub use reply::{Accept, Close, Completion, Deny, GroupChange, Outcome, Reply, Taken, Tick};
 
 /// What a channel carries.
 ///

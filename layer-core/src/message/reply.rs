@@ -1,5 +1,7 @@
 //! What a connection is told, by a reply or through a group.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,10 @@ pub struct Reply {
     /// An event for the conversation's own consumer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Box<Application>>,
+    /// Starts or stops a recurring event for the conversation's own consumer;
+    /// a group's message cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tick: Option<Box<Tick>>,
     /// Closes the socket; a waiting handshake is answered with 403.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close: Option<Close>,
@@ -52,6 +58,21 @@ pub struct Deny {
     pub headers: Headers,
     /// The body.
     pub body: Bytes,
+}
+
+/// A recurring event for the conversation's own consumer.
+///
+/// The interface server keeps it: nothing passes through the layer until it is
+/// due, and it ends with the connection. A conversation has 16 of them at
+/// most, and a name has 255 bytes at most; what is beyond that is ignored and
+/// counted as dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// The name of the event, `clock.tick` for example; its content is nil.
+    pub name: ByteString,
+    /// How often, in place of what was said before for this name; at least
+    /// 100 ms, less is raised to that. `None` stops it.
+    pub every: Option<Duration>,
 }
 
 /// How to close a socket.
@@ -154,6 +175,17 @@ impl Reply {
         }
     }
 
+    /// An event of that name for the conversation's own consumer, again and
+    /// again: the first after `every`. `None` stops it.
+    #[must_use]
+    pub fn tick(name: impl Into<ByteString>, every: Option<Duration>) -> Self {
+        let name = name.into();
+        Self {
+            tick: Some(Box::new(Tick { name, every })),
+            ..Self::default()
+        }
+    }
+
     /// Closes the socket.
     #[must_use]
     pub fn close(code: u16, reason: impl Into<ByteString>) -> Self {
@@ -205,7 +237,8 @@ impl Reply {
             .completion
             .as_ref()
             .map_or(0, |completion| completion.size());
-        accept + deny + completion
+        let tick = self.tick.as_ref().map_or(0, |tick| tick.name.len());
+        accept + deny + tick + completion
     }
 }
 

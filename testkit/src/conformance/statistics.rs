@@ -40,6 +40,7 @@ pub async fn a_channel_counts_what_happened_on_it(factory: &dyn Factory) {
     reader.close().await;
     backend.pass(4 * BRIEF).await;
     let expected = ChannelStatistics {
+        delayed: 0,
         sent: 3,
         received: 1,
         full: 1,

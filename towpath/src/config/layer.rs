@@ -44,6 +44,11 @@ section! {
         expiry: Duration = Duration::from_mins(1), Time;
         /// Expiries by glob on the channel's name; the first match wins.
         expiry_rules: Vec<ExpiryRule> = Vec::new(), Expiries;
+        /// Messages that wait for their time on one channel.
+        delayed_max: u32 = Limits::default().delayed_max, Count(1);
+        /// How long a message may wait for its time.
+        #[serde(with = "humantime_serde")]
+        delay_max: Duration = Limits::default().delay_max, Time;
         /// How long a membership lives that nobody renews.
         #[serde(with = "humantime_serde")]
         group_expiry: Duration = Limits::default().group_expiry, Time;
@@ -119,6 +124,8 @@ impl Layer {
             envelope_size_max: self.envelope_size_max,
             capacity,
             expiry,
+            delayed_max: self.delayed_max,
+            delay_max: self.delay_max,
             group_expiry: self.group_expiry,
             group_meta_size_max: self.group_meta_size_max,
             session_size_max: self.session_size_max,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, ChannelStatistics, Counter, Delivery, GroupError, GroupName,
-    InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId, Receiver, Reply,
-    SendError, Statistics, Unavailable,
+    ChannelLayer, ChannelName, ChannelStatistics, Counter, DelayKey, Delivery, GroupError,
+    GroupName, InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId, Receiver,
+    Reply, SendError, Statistics, Unavailable,
 };
 use towpath_layer_memory::MemoryLayer;
 
@@ -73,6 +74,21 @@ impl ChannelLayer for Outage {
             return batch.iter().map(|_| Ok(self.check()?)).collect();
         }
         self.inner.send_many(batch).await
+    }
+
+    async fn send_after(
+        &self,
+        delay: Duration,
+        channel: &ChannelName,
+        message: Message,
+    ) -> Result<DelayKey, SendError> {
+        self.check()?;
+        self.inner.send_after(delay, channel, message).await
+    }
+
+    async fn cancel(&self, key: &DelayKey) -> Result<bool, LayerError> {
+        self.check()?;
+        self.inner.cancel(key).await
     }
 
     async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {
