@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 impl Conversation {
     /// Looks at the deadlines.
-    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
+    pub(crate) fn check_deadlines(&mut self, turn: &mut Turn<'_>) {
         let Some(event) = &self.in_flight else {
             return;
         };

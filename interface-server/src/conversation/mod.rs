@@ -14,6 +14,7 @@ mod reply;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod ticks;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::protocol::close;
 use crate::protocol::refusal::Refusal;
 use in_flight::{InFlight, State};
 use queue::Queue;
+use ticks::Ticks;
 
 pub(crate) use in_flight::Handed;
 
@@ -89,6 +91,11 @@ pub(crate) enum Action {
     Depart,
     /// Forget the conversation.
     End,
+    /// Call [`Conversation::tick`] at this time, and no more at that time.
+    Wake {
+        was: Option<Duration>,
+        at: Option<Duration>,
+    },
     /// Count something.
     Count(Counter),
 }
@@ -157,14 +164,16 @@ pub(crate) struct Conversation {
     waiting: Queue,
     farewell: Farewell,
     answer_by: Duration,
+    ticks: Ticks,
 }
 
 impl Conversation {
-    /// A conversation that begins with its connect.
+    /// A conversation that begins with its connect, and with that session.
     pub(crate) fn new(
         reply_channel: ChannelName,
         path: ByteString,
         handshake: Box<Handshake>,
+        session: Bytes,
         turn: &mut Turn<'_>,
     ) -> Self {
         let mut new = Self {
@@ -174,13 +183,14 @@ impl Conversation {
             accepted: false,
             departed: false,
             draining: false,
-            session: Bytes::new(),
+            session,
             next_order: 0,
             next_attempt: 1,
             in_flight: None,
             waiting: Queue::default(),
             farewell: Farewell::default(),
             answer_by: turn.now + turn.rules.connect_timeout,
+            ticks: Ticks::default(),
         };
         new.start(EventKind::Connect(handshake), turn);
         new
@@ -219,6 +229,7 @@ impl Conversation {
         if matches!(self.stage, Stage::Asking | Stage::Open) {
             self.stage = Stage::Left;
             self.farewell = Farewell { code, reason };
+            self.end_ticks(turn);
             self.advance(turn);
         }
     }
@@ -236,6 +247,7 @@ impl Conversation {
     /// Closes as soon as all that was read is handled.
     pub(crate) fn drain(&mut self, turn: &mut Turn<'_>) {
         self.draining = true;
+        self.end_ticks(turn);
         self.advance(turn);
     }
 
@@ -277,6 +289,7 @@ impl Conversation {
             Stage::Open => {
                 self.stage = Stage::Shut;
                 self.waiting.clear();
+                self.end_ticks(turn);
                 self.farewell = Farewell {
                     code,
                     reason: reason.clone(),
@@ -296,6 +309,7 @@ impl Conversation {
         if self.stage == Stage::Asking {
             self.stage = Stage::Shut;
             self.waiting.clear();
+            self.end_ticks(turn);
             turn.push(Action::Refuse(refusal));
             self.advance(turn);
         }

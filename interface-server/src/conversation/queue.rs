@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use towpath_layer_core::EventKind;
+use towpath_layer_core::{Application, EventKind};
 
 use super::Rules;
 
@@ -32,6 +32,10 @@ fn size(kind: &EventKind) -> usize {
 
 fn is_message(kind: &EventKind) -> bool {
     matches!(kind, EventKind::Receive(_))
+}
+
+fn is(kind: &EventKind, event: &Application) -> bool {
+    matches!(kind, EventKind::Application(known) if known == event)
 }
 
 impl Queue {
@@ -64,6 +68,20 @@ impl Queue {
             self.events = VecDeque::new();
         }
         Some(kind)
+    }
+
+    /// Whether such an event waits.
+    pub(super) fn contains(&self, event: &Application) -> bool {
+        self.events.iter().any(|kind| is(kind, event))
+    }
+
+    /// Takes such an event out.
+    pub(super) fn remove(&mut self, event: &Application) {
+        if let Some(position) = self.events.iter().position(|kind| is(kind, event))
+            && let Some(kind) = self.events.remove(position)
+        {
+            self.bytes -= size(&kind);
+        }
     }
 
     pub(super) fn clear(&mut self) {

@@ -31,6 +31,9 @@ impl Conversation {
             if let Some(event) = reply.event {
                 self.application(*event, turn);
             }
+            if let Some(tick) = reply.tick {
+                self.set_tick(*tick, turn);
+            }
             if let Some(close) = reply.close {
                 self.close_as_asked(&close, turn);
             }
@@ -41,7 +44,7 @@ impl Conversation {
     }
 
     /// What a group's message says besides its frame. It does not answer a
-    /// handshake with 101, and completes nothing: only the conversation's own
+    /// handshake with 101, sets no ticks and completes nothing: only the conversation's own
     /// consumer does.
     pub(crate) fn group_reply(&mut self, reply: &Reply, turn: &mut Turn<'_>) {
         if let Some(event) = &reply.event {

@@ -15,6 +15,8 @@ enum Step {
     Text,
     Message,
     Application,
+    SetTick(u64),
+    StopTick,
     Close,
     Deny,
     Complete(Outcome),
@@ -45,6 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Text),
         8 => Just(Step::Message),
         3 => Just(Step::Application),
+        2 => (1..50_u64).prop_map(Step::SetTick),
+        1 => Just(Step::StopTick),
         1 => Just(Step::Close),
         1 => Just(Step::Deny),
         8 => outcome().prop_map(Step::Complete),
@@ -68,6 +72,10 @@ struct Seen {
     departed: usize,
     ended: bool,
     texts: Vec<u64>,
+    /// When the conversation wants to be woken, and how often it may tick.
+    wake: Option<Duration>,
+    ticks: usize,
+    ticks_max: usize,
 }
 
 impl Seen {
@@ -98,12 +106,21 @@ impl Seen {
                 }
                 Action::Depart => self.departed += 1,
                 Action::End => self.ended = true,
+                Action::Wake { was, at } => {
+                    assert_eq!(was, self.wake, "one time to wake at");
+                    assert!(at.is_none_or(|at| at > rig.now), "it lies ahead");
+                    self.wake = at;
+                }
                 Action::Groups(_) | Action::Count(_) => {}
             }
         }
         assert!(self.answered <= 1, "a handshake is answered once");
         assert!(self.departed <= 1);
         assert!(!self.ended || self.departed == 1);
+        assert!(
+            !(self.closed || self.ended) || self.wake.is_none(),
+            "ticks end with the connection"
+        );
     }
 
     fn emitted(&mut self, event: &Event, channel: &'static str) {
@@ -124,6 +141,10 @@ impl Seen {
             .iter()
             .any(|(_, channel)| *channel == "websocket.disconnect");
         assert!(!parted, "disconnect is last");
+        if let EventKind::Application(event) = &event.kind {
+            self.ticks += usize::from(event.name == "clock");
+            assert!(self.ticks <= self.ticks_max, "no tick before its time");
+        }
         if let EventKind::Receive(frame) = &event.kind {
             let text = std::str::from_utf8(frame.as_bytes()).unwrap();
             self.texts.push(text.parse().unwrap());
@@ -159,6 +180,10 @@ fn run(steps: Vec<Step>) {
                 name: "tick".into(),
                 content: Content::default(),
             })),
+            Step::SetTick(seconds) => {
+                rig.reply(Reply::tick("clock", Some(Duration::from_secs(seconds))));
+            }
+            Step::StopTick => rig.reply(Reply::tick("clock", None)),
             Step::Close => rig.reply(Reply::close(4000, "")),
             Step::Deny => rig.reply(Reply {
                 deny: Some(Box::new(towpath_layer_core::Deny {
@@ -178,8 +203,8 @@ fn run(steps: Vec<Step>) {
             }
             Step::Drain => rig.turn(super::Conversation::drain),
             Step::Wait(seconds) => {
-                rig.now += Duration::from_secs(seconds);
-                rig.turn(|conversation, turn| conversation.tick(turn));
+                let until = rig.now + Duration::from_secs(seconds);
+                wait(&mut rig, &mut seen, until);
             }
         }
         seen.look(&mut rig);
@@ -196,6 +221,18 @@ fn run(steps: Vec<Step>) {
     );
 }
 
+/// Lets time pass, and wakes the conversation whenever it wants to be.
+fn wait(rig: &mut Rig, seen: &mut Seen, until: Duration) {
+    while let Some(at) = seen.wake.filter(|at| *at <= until) {
+        rig.now = at;
+        seen.ticks_max += 1;
+        rig.turn(|conversation, turn| conversation.tick(turn));
+        seen.look(rig);
+    }
+    rig.now = until;
+    rig.turn(|conversation, turn| conversation.check_deadlines(turn));
+}
+
 /// The peer leaves and everybody behaves: the conversation ends.
 fn settle(rig: &mut Rig, seen: &mut Seen) {
     rig.turn(|conversation, turn| conversation.transport_ended(1006, "".into(), turn));
@@ -208,7 +245,7 @@ fn settle(rig: &mut Rig, seen: &mut Seen) {
         rig.complete(attempt, Outcome::Done { session: None });
         seen.look(rig);
     }
-    assert!(seen.ended, "{:?}", rig.conversation);
+    assert!(seen.ended && seen.wake.is_none(), "{:?}", rig.conversation);
 }
 
 proptest! {

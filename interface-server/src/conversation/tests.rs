@@ -1,5 +1,7 @@
 //! Each rule of a conversation, by itself.
 
+mod ticks;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,7 +54,8 @@ impl Rig {
         };
         let channel = ChannelName::reply(node(1), LocalId(1));
         let handshake = Box::new(Handshake::default());
-        let conversation = Conversation::new(channel, "/".into(), handshake, &mut turn);
+        let conversation =
+            Conversation::new(channel, "/".into(), handshake, Bytes::new(), &mut turn);
         Self {
             rules,
             now: Duration::ZERO,
@@ -130,7 +133,7 @@ impl Rig {
 
     fn after(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
-        self.turn(|conversation, turn| conversation.tick(turn));
+        self.turn(|conversation, turn| conversation.check_deadlines(turn));
     }
 
     #[track_caller]

@@ -24,6 +24,8 @@ pub(crate) enum Decision {
     Accept {
         subprotocol: Option<ByteString>,
         headers: Headers,
+        /// Where the connection's replies go.
+        channel: ChannelName,
     },
     /// With an error.
     Refuse(Refusal),

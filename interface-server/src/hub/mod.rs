@@ -1,8 +1,9 @@
 //! Reply channels, outboxes and fan-out, sharded.
 //!
 //! The [`Hub`] is what the layer sees: it puts each entry into the queue of
-//! the shards it concerns, and never waits. A shard is one thread with a
-//! runtime of its own that owns its connections and its part of every group.
+//! the shards it concerns, and never waits. A shard owns its connections and
+//! its part of every group; it is one thread with a runtime of its own, or one
+//! future on a runtime that is there already.
 
 mod cleanup;
 pub(crate) mod connection;
@@ -17,6 +18,7 @@ pub(crate) mod shard;
 pub(crate) mod signal;
 mod sweeper;
 mod thread;
+mod ticker;
 mod watch;
 
 use std::sync::Arc;
@@ -40,7 +42,7 @@ use connection::Decision;
 use ids::IdSet;
 use index::GroupIndex;
 
-pub(crate) use thread::{Threads, start};
+pub(crate) use thread::{Threads, run, start};
 
 /// Arrivals that wait for one shard.
 const ARRIVALS_MAX: usize = 1024;
@@ -115,7 +117,7 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// A hub, and for each of its shards the end that takes arrivals.
-    fn new(
+    pub(crate) fn new(
         config: Arc<ServerConfig>,
         routes: Routes,
         layer: Arc<dyn ChannelLayer>,

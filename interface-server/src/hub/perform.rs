@@ -42,6 +42,7 @@ impl Shard {
                 Action::Groups(changes) => self.repeat_missing(connection, changes),
                 Action::Depart => self.depart(connection),
                 Action::End => self.end(connection),
+                Action::Wake { was, at } => self.ticker.set(connection.id, was, at),
                 Action::Count(counter) => self.count(counter),
             }
         }
@@ -68,6 +69,7 @@ impl Shard {
         let decision = Decision::Accept {
             subprotocol: accept.subprotocol.filter(|_| offered),
             headers: accept.headers,
+            channel: connection.channel.clone(),
         };
         if !self.decide(connection, decision) {
             self.transport_ended(connection, close::ABNORMAL, ByteString::new());

@@ -22,6 +22,7 @@ use super::emitter::Emitter;
 use super::flusher::Flusher;
 use super::ids::{IdMap, Ids};
 use super::signal::Signal;
+use super::ticker::Ticker;
 use super::watch::Watch;
 use super::{Hub, Port};
 use crate::HttpService;
@@ -47,6 +48,7 @@ pub(crate) struct Shard {
     pub(crate) emitter: Emitter,
     pub(crate) flusher: Flusher,
     pub(crate) cleanup: Cleanup,
+    pub(crate) ticker: Ticker,
     pub(crate) watch: Watch,
     /// Tasks of sockets.
     pub(crate) sockets: TaskTracker,
@@ -115,6 +117,7 @@ impl Shard {
             emitter: Emitter::new(),
             flusher: Flusher::default(),
             cleanup: Cleanup::default(),
+            ticker: Ticker::default(),
             watch: Watch::default(),
             sockets: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -144,6 +147,15 @@ impl Shard {
 
     /// Begins a conversation with its connect event.
     pub(crate) fn open(self: &Rc<Self>, request: Request) -> Result<Opened, Refusal> {
+        let (size, size_max) = (request.session.len(), self.rules.session_size_max);
+        if size > size_max {
+            tracing::error!(
+                size,
+                size_max,
+                "the first session of a connection is too large"
+            );
+            return Err(Refusal::internal());
+        }
         let open = self.hub.open.fetch_add(1, Ordering::Relaxed);
         if self.draining.is_cancelled() || open >= self.config.connections_max {
             self.hub.open.fetch_sub(1, Ordering::Relaxed);
@@ -162,8 +174,13 @@ impl Shard {
             rules: &self.rules,
             actions: &mut actions,
         };
-        let (path, handshake) = (request.path, request.handshake);
-        let conversation = Conversation::new(channel.clone(), path, handshake, &mut turn);
+        let conversation = Conversation::new(
+            channel.clone(),
+            request.path,
+            request.handshake,
+            request.session,
+            &mut turn,
+        );
         let connection = Rc::new(Connection::new(
             id,
             channel,

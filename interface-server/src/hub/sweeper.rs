@@ -40,7 +40,9 @@ pub(crate) async fn run(shard: Rc<Shard>) {
 impl Shard {
     fn look_at(self: &Rc<Self>, connection: &Rc<Connection>, now: Duration) {
         if connection.conversation.borrow().is_busy() {
-            self.turn(connection, |conversation, turn| conversation.tick(turn));
+            self.turn(connection, |conversation, turn| {
+                conversation.check_deadlines(turn)
+            });
             let conversation = connection.conversation.borrow();
             self.watch.note(connection.id, &conversation, now);
         }

@@ -1,4 +1,4 @@
-//! The threads that shards run on.
+//! Runs a shard, on a thread of its own or where it is told to.
 
 use std::io;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_layer_core::ChannelLayer;
 
 use super::shard::Shard;
-use super::{Arrival, Hub, cleanup, emitter, flusher, inbox, sweeper, watch};
+use super::{Arrival, Hub, cleanup, emitter, flusher, inbox, sweeper, ticker, watch};
 use crate::HttpService;
 use crate::config::ServerConfig;
 use crate::routes::Routes;
@@ -91,7 +91,8 @@ pub(crate) fn start(
     Ok((hub, threads))
 }
 
-async fn run(
+/// Runs one shard until `stop`, on the local tasks of the caller's thread.
+pub(crate) async fn run(
     hub: Arc<Hub>,
     number: usize,
     pages: Option<HttpService>,
@@ -105,6 +106,7 @@ async fn run(
     loops.spawn_local(emitter::run(Rc::clone(&shard)));
     loops.spawn_local(cleanup::run(Rc::clone(&shard)));
     loops.spawn_local(sweeper::run(Rc::clone(&shard)));
+    loops.spawn_local(ticker::run(Rc::clone(&shard)));
     loops.spawn_local(watch::run(Rc::clone(&shard)));
     loops.spawn_local(arrive(Rc::clone(&shard), arrivals));
     tokio::select! {

@@ -21,6 +21,9 @@ use super::refusal::Refusal;
 pub(crate) struct Request {
     pub(crate) path: ByteString,
     pub(crate) handshake: Box<Handshake>,
+    /// The session that connect begins with; empty unless the server that
+    /// this one is mounted in gave one.
+    pub(crate) session: Bytes,
     /// What proves to the peer that its key was read.
     pub(crate) accept_key: String,
 }
@@ -68,6 +71,7 @@ pub(crate) fn read(parts: &Parts, path: String, ends: Ends) -> Result<Request, R
     Ok(Request {
         path: path.into(),
         accept_key: derive_accept_key(key),
+        session: Bytes::new(),
         handshake: Box::new(Handshake {
             scheme: scheme(parts),
             query_string: query(parts),

@@ -39,6 +39,7 @@ pub(crate) fn decided(decision: Decision, accept_key: &str) -> Response<BoxBody>
         Decision::Accept {
             subprotocol,
             headers,
+            channel: _,
         } => (subprotocol, headers),
     };
     metrics::handshake(StatusCode::SWITCHING_PROTOCOLS);
