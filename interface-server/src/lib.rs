@@ -30,6 +30,7 @@ mod config;
 mod conversation;
 mod drain;
 mod hub;
+mod local;
 mod metrics;
 mod mount;
 mod operator;
@@ -43,7 +44,8 @@ use std::error::Error;
 
 pub use config::{OnEvent, Origins, ServerConfig, SlowPolicy};
 pub use drain::Phase;
-pub use mount::{ServiceHandle, TowpathService};
+pub use local::LocalServer;
+pub use mount::{FirstSession, ReplyChannel, ServiceHandle, TowpathService};
 pub use operator::{Operator, Readiness};
 pub use routes::{Routes, RoutesError};
 pub use server::{BindError, InterfaceServer, ServerHandle};

@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tower::Service;
-use towpath_layer_core::ChannelLayer;
+use towpath_layer_core::{ChannelLayer, ChannelName, Content, ContentError};
 
 use crate::BoxBody;
 use crate::config::ServerConfig;
@@ -29,11 +31,39 @@ use crate::transport::respond;
 /// to other requests on a WebSocket path, 404 to everything else.
 ///
 /// A peer's address reaches the consumers if the request carries a
-/// [`SocketAddr`] as an extension.
+/// [`SocketAddr`] as an extension; a [`FirstSession`] is what the connection's
+/// session begins with. The response to an accepted handshake carries the
+/// [`ReplyChannel`] of the connection as an extension.
 #[derive(Debug, Clone)]
 pub struct TowpathService {
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
 }
+
+/// The session that a connection begins with, as an extension of its request:
+/// what a middleware of the outer server has found out, about who is there for
+/// example. At connect, the consumer's `Session<T>` is that value in place of
+/// `T::default()`.
+///
+/// A session that is larger than the layer's `session_size_max` (16 KiB) is
+/// answered with 500, and logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstSession(pub Bytes);
+
+impl FirstSession {
+    /// A value in the form in which consumers read it.
+    ///
+    /// # Errors
+    ///
+    /// [`ContentError`] if the value cannot be serialised.
+    pub fn of<T: Serialize + ?Sized>(session: &T) -> Result<Self, ContentError> {
+        Content::encode(session).map(|content| Self(content.as_encoded().clone()))
+    }
+}
+
+/// Where the replies of an accepted connection go, as an extension of the
+/// response to its handshake. Whoever has it can write to the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyChannel(pub ChannelName);
 
 /// Owns the shards behind a [`TowpathService`]; dropping it ends them.
 #[derive(Debug)]
@@ -117,7 +147,7 @@ impl<B> Service<Request<B>> for TowpathService {
 
 async fn answer(
     hub: &Arc<Hub>,
-    parts: http::request::Parts,
+    mut parts: http::request::Parts,
     upgrade: Option<OnUpgrade>,
 ) -> Response<BoxBody> {
     let path = request::decoded_path(parts.uri.path());
@@ -135,9 +165,14 @@ async fn answer(
         client: parts.extensions.get::<SocketAddr>().copied(),
         server: None,
     };
+    let first = parts.extensions.remove::<FirstSession>();
     let request = match request::read(&parts, path, ends) {
         Ok(request) => request,
         Err(refusal) => return respond::refused(refusal),
+    };
+    let request = request::Request {
+        session: first.map(|first| first.0).unwrap_or_default(),
+        ..request
     };
     let accept_key = request.accept_key.clone();
     let Some(upgrade) = upgrade else {
@@ -146,7 +181,15 @@ async fn answer(
     };
     let decision = ask(hub, Box::new(request), upgrade).await;
     let decision = decision.unwrap_or_else(|| Decision::Refuse(Refusal::unavailable()));
-    respond::decided(decision, &accept_key)
+    let channel = match &decision {
+        Decision::Accept { channel, .. } => Some(ReplyChannel(channel.clone())),
+        Decision::Refuse(_) => None,
+    };
+    let mut response = respond::decided(decision, &accept_key);
+    if let Some(channel) = channel {
+        response.extensions_mut().insert(channel);
+    }
+    response
 }
 
 async fn ask(

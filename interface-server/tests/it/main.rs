@@ -14,6 +14,7 @@ mod events;
 mod groups;
 mod handshake;
 mod limits;
+mod local;
 mod memory;
 mod mounted;
 mod operator;
