@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
+use serde::de::DeserializeOwned;
 
 use crate::{
-    ChannelName, ChannelStatistics, Counter, DelayKey, GroupError, GroupName, InboxSink,
+    ChannelName, ChannelStatistics, Content, Counter, DelayKey, GroupError, GroupName, InboxSink,
     LayerError, Limits, Message, MessageId, NodeId, Reply, SendError, Statistics,
 };
 
@@ -46,6 +47,14 @@ pub struct Member {
     pub channel: ChannelName,
     /// The metadata of its membership.
     pub meta: Bytes,
+}
+
+impl Member {
+    /// The metadata as a value; `None` if there is none of that type.
+    #[must_use]
+    pub fn meta<T: DeserializeOwned>(&self) -> Option<T> {
+        Content::from_encoded(self.meta.clone()).decode().ok()
+    }
 }
 
 /// The members of a group, one by one, in no order.

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tower::Service;
 use towpath_interface_server::{BoxError, HttpService};
-use towpath_worker::{Filter, Handler, Router, States, Websocket};
+use towpath_worker::{Consumer, Filter, Handler, Middleware, Router, States, Websocket};
 
 use crate::http_service;
 
@@ -79,14 +79,19 @@ impl App {
 
     /// Connections to a path; see [`Router::route`].
     #[must_use]
-    pub fn route(mut self, path: &str, consumers: Websocket) -> Self {
+    pub fn route(mut self, path: &str, consumers: impl Into<Websocket>) -> Self {
         self.router = self.router.route(path, consumers);
         self
     }
 
     /// Connections to a path that fit a filter; see [`Router::route_when`].
     #[must_use]
-    pub fn route_when(mut self, path: &str, filter: Filter, consumers: Websocket) -> Self {
+    pub fn route_when(
+        mut self,
+        path: &str,
+        filter: Filter,
+        consumers: impl Into<Websocket>,
+    ) -> Self {
         self.router = self.router.route_when(path, filter, consumers);
         self
     }
@@ -94,7 +99,7 @@ impl App {
     /// Connections to a path that matches a regular expression; see
     /// [`Router::route_regex`].
     #[must_use]
-    pub fn route_regex(mut self, path: &str, consumers: Websocket) -> Self {
+    pub fn route_regex(mut self, path: &str, consumers: impl Into<Websocket>) -> Self {
         self.router = self.router.route_regex(path, consumers);
         self
     }
@@ -123,6 +128,22 @@ impl App {
         consumer: H,
     ) -> Self {
         self.router = self.router.channel_when(name, filter, consumer);
+        self
+    }
+
+    /// Messages on the channels of a value with methods; see
+    /// [`Router::consumer`].
+    #[must_use]
+    pub fn consumer<C: Consumer>(mut self, consumer: C) -> Self {
+        self.router = self.router.consumer(consumer);
+        self
+    }
+
+    /// Wraps the consumers of all routes and channels so far in a tower layer;
+    /// see [`Router::middleware`].
+    #[must_use]
+    pub fn middleware(mut self, layer: impl Middleware) -> Self {
+        self.router = self.router.middleware(layer);
         self
     }
 

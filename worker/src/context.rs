@@ -1,5 +1,6 @@
 //! What a consumer is called with, before extractors give it types.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,10 +11,14 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 use towpath_layer_core::{
     Application, ChannelLayer, ChannelName, Content, Event, EventKind, Frame, GroupChange,
-    GroupName, Handshake,
+    Handshake,
 };
 
-use crate::{Error, PlaceKind, Result, States};
+use crate::demultiplexer::wire;
+use crate::effects::{Answer, Effect, Effects, Savepoint};
+use crate::envelope::Envelope;
+use crate::framing::Framing;
+use crate::{Error, FromContext, PlaceKind, Result, States};
 
 /// The parameters of a path, in its order.
 pub(crate) type Params = SmallVec<[(Arc<str>, ByteString); 2]>;
@@ -30,7 +35,21 @@ struct Inner {
     environment: Arc<Environment>,
     params: Params,
     input: Input,
+    /// What came beside the session.
+    envelope: Envelope,
     effects: Mutex<Effects>,
+    /// Of what it is a part, if it does not stand for the whole event.
+    part: Option<Part>,
+}
+
+/// How a consumer sees an event that it shares with others, or a part of it.
+#[derive(Clone)]
+struct Part {
+    whole: Context,
+    framing: Framing,
+    this: Option<Arc<dyn Any + Send + Sync>>,
+    /// Whether what goes to the connection waits for the consumer's end.
+    holds: bool,
 }
 
 /// What the consumers of one worker share.
@@ -42,6 +61,7 @@ pub(crate) struct Environment {
 }
 
 /// What a consumer was called for.
+#[derive(Debug, Clone)]
 pub(crate) enum Input {
     /// Something happened on a conversation.
     Event(Event),
@@ -49,27 +69,82 @@ pub(crate) enum Input {
     Custom(ChannelName, Content),
 }
 
-/// What a consumer did that its completion repeats.
-#[derive(Debug, Default)]
-pub(crate) struct Effects {
-    /// The new session, or why it cannot be kept.
-    pub(crate) session: Option<Result<Bytes, String>>,
-    /// Changes of the conversation's own groups; the last one of each group.
-    pub(crate) groups: Vec<GroupChange>,
-    /// Whether the handshake was answered.
-    pub(crate) answered: bool,
-}
-
 impl Context {
-    pub(crate) fn new(environment: Arc<Environment>, params: Params, input: Input) -> Self {
+    pub(crate) fn new(
+        environment: Arc<Environment>,
+        params: Params,
+        input: Input,
+        envelope: Envelope,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 environment,
                 params,
                 input,
+                envelope,
                 effects: Mutex::default(),
+                part: None,
             }),
         }
+    }
+
+    /// The same event as a consumer inside of another sees it.
+    fn part(&self, input: Input, change: impl FnOnce(&mut Part)) -> Self {
+        let mut part = self.inner.part.clone().unwrap_or_else(|| Part {
+            whole: self.clone(),
+            framing: Framing::default(),
+            this: None,
+            holds: false,
+        });
+        change(&mut part);
+        Self {
+            inner: Arc::new(Inner {
+                environment: Arc::clone(&self.inner.environment),
+                params: self.inner.params.clone(),
+                input,
+                envelope: Envelope::default(),
+                effects: Mutex::default(),
+                part: Some(part),
+            }),
+        }
+    }
+
+    /// For a consumer of one stream of a demultiplexer: the event as that
+    /// stream sees it.
+    pub(crate) fn stream(&self, stream: &ByteString, event: Event) -> Self {
+        self.part(Input::Event(event), |part| {
+            part.framing.stream = Some(stream.clone());
+        })
+    }
+
+    /// For a method of a value.
+    pub(crate) fn with_this(&self, this: Arc<dyn Any + Send + Sync>) -> Self {
+        self.part(self.inner.input.clone(), |part| part.this = Some(this))
+    }
+
+    /// For a consumer whose writes wait until it has returned.
+    pub(crate) fn holding(&self) -> Self {
+        self.part(self.inner.input.clone(), |part| part.holds = true)
+    }
+
+    fn whole(&self) -> &Inner {
+        match &self.inner.part {
+            Some(part) => &part.whole.inner,
+            None => &self.inner,
+        }
+    }
+
+    pub(crate) fn this(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.inner.part.as_ref()?.this.as_ref()
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        let part = self.inner.part.as_ref();
+        part.map(|part| part.framing.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.inner.part.as_ref().is_some_and(|part| part.holds)
     }
 
     pub(crate) fn environment(&self) -> &Environment {
@@ -187,29 +262,88 @@ impl Context {
         Error::internal(format!("what comes on {} has no {what}", self.channel()))
     }
 
+    /// What an extractor makes of the event.
+    ///
+    /// # Errors
+    ///
+    /// Those of the extractor.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes nothing from the event.
+    pub async fn extract<E: FromContext>(&self) -> Result<E> {
+        E::from_context(self).await
+    }
+
+    /// The conversation's session, or the stream's, as the last event left it.
+    pub(crate) fn session(&self) -> Option<Bytes> {
+        match &self.framing().stream {
+            Some(stream) => Some(self.slot(&wire::slot(stream))),
+            None => Some(self.event()?.session.clone()),
+        }
+    }
+
     pub(crate) fn keep_session(&self, session: Result<Bytes, String>) {
-        self.inner.effects.lock().session = Some(session);
+        let mut effects = self.whole().effects.lock();
+        match (self.framing().stream, session) {
+            (Some(stream), Ok(session)) => effects.keep_slot(&wire::slot(&stream), session),
+            (_, session) => effects.session = Some(session),
+        }
+    }
+
+    /// What travels with the conversation under a name, beside its session:
+    /// where middleware keeps what it has to know of a connection. Empty if
+    /// nothing was kept.
+    #[must_use]
+    pub fn slot(&self, name: &str) -> Bytes {
+        let whole = self.whole();
+        let kept = whole.effects.lock().slot(name);
+        kept.unwrap_or_else(|| whole.envelope.slot(name))
+    }
+
+    /// Keeps a state under a name from this event on, if the consumer returns
+    /// without an error. It counts to the size of the session; an empty one
+    /// takes no room.
+    pub fn keep_slot(&self, name: &str, state: Bytes) {
+        self.whole().effects.lock().keep_slot(name, state);
     }
 
     pub(crate) fn note_group(&self, change: GroupChange) {
-        let mut effects = self.inner.effects.lock();
-        let group = group_of(&change);
-        effects.groups.retain(|known| group_of(known) != group);
-        effects.groups.push(change);
+        self.whole().effects.lock().note_group(change);
     }
 
-    pub(crate) fn note_answer(&self) {
-        self.inner.effects.lock().answered = true;
+    pub(crate) fn note_answer(&self, answer: Answer) {
+        self.whole().effects.lock().answer.get_or_insert(answer);
+    }
+
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        self.whole().effects.lock().answer
+    }
+
+    /// Puts an effect among those that go out when the consumer has returned.
+    pub(crate) fn put(&self, effect: Effect) -> Result {
+        self.whole().effects.lock().put(effect)
+    }
+
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        self.whole().effects.lock().savepoint()
+    }
+
+    pub(crate) fn roll_back(&self, to: Savepoint) {
+        self.whole().effects.lock().roll_back(to);
+    }
+
+    /// What is still to be sent of a consumer that has returned.
+    pub(crate) fn take_outbox(&self) -> Vec<Effect> {
+        std::mem::take(&mut self.whole().effects.lock().outbox)
+    }
+
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.whole().envelope
     }
 
     pub(crate) fn take_effects(&self) -> Effects {
-        std::mem::take(&mut self.inner.effects.lock())
-    }
-}
-
-fn group_of(change: &GroupChange) -> &GroupName {
-    match change {
-        GroupChange::Add { group, .. } | GroupChange::Discard { group } => group,
+        std::mem::take(&mut self.whole().effects.lock())
     }
 }
 

@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use bytes::Bytes;
-use towpath_layer_core::{Deny, GroupError, LayerError, SendError, Unavailable};
+use bytestring::ByteString;
+use towpath_layer_core::{Close, Deny, GroupError, LayerError, SendError, Unavailable};
 
 /// What a consumer returns.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
@@ -17,6 +18,7 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// | `Rejected` | 403 with the reason | close 1008 with the reason |
 /// | `BadPayload` | 400 with the reason | close 1008 with the reason |
 /// | `Denied` | the given answer | as `Internal` |
+/// | `Closed` | accept, then close with the given code | close with the given code |
 /// | `Internal` | 500 | close 1011 with an error id |
 /// | `Retry` | the event comes once more | the event comes once more |
 ///
@@ -31,6 +33,8 @@ pub enum ErrorKind {
     BadPayload,
     /// A handshake is refused with an answer of its own.
     Denied,
+    /// The connection ends with a code of the application's.
+    Closed,
     /// Anything else: the log has it under an id, the peer sees only the id.
     /// If the cause is nothing but an [`Unavailable`] layer, the event counts
     /// as lost: the session is kept and the conversation goes on.
@@ -69,6 +73,7 @@ struct Inner {
     message: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     deny: Option<Deny>,
+    close: Option<Close>,
 }
 
 impl Error {
@@ -122,6 +127,20 @@ impl Error {
         error
     }
 
+    /// Ends the connection with a close code (RFC 6455 §7.4.2: 4000 to 4999 are
+    /// the application's own) and a reason of at most 123 bytes. At connect the
+    /// handshake is accepted first, so that a page can see the code.
+    ///
+    /// On a stream of a demultiplexer it ends the whole connection.
+    #[must_use]
+    pub fn close(code: u16, reason: impl Into<ByteString>) -> Self {
+        let reason = reason.into();
+        let message = format!("closed with {code}: {reason}");
+        let mut error = Self::new(ErrorKind::Closed, Some(message), None);
+        error.inner.close = Some(Close { code, reason });
+        error
+    }
+
     /// Gives the error a cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -140,6 +159,7 @@ impl Error {
                 message,
                 source,
                 deny: None,
+                close: None,
             }),
         }
     }
@@ -194,6 +214,10 @@ impl Error {
 
     pub(crate) fn take_deny(&mut self) -> Option<Deny> {
         self.inner.deny.take()
+    }
+
+    pub(crate) fn take_close(&mut self) -> Option<Close> {
+        self.inner.close.take()
     }
 }
 

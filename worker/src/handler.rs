@@ -105,12 +105,12 @@ for_each_arity!(async_function);
 
 /// A consumer whose arguments are no longer visible. Functions become one, and
 /// so does whatever else handles the events of one kind on one route.
-pub(crate) trait Consumer: Send + Sync + 'static {
+pub(crate) trait Consume: Send + Sync + 'static {
     fn call(&self, context: Context) -> BoxFuture<'static, Result>;
     fn check(&self, place: &Place<'_>) -> Result<(), String>;
 }
 
-impl fmt::Debug for dyn Consumer {
+impl fmt::Debug for dyn Consume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Consumer")
     }
@@ -121,7 +121,7 @@ struct Erased<H, A> {
     arguments: PhantomData<fn(A)>,
 }
 
-impl<H: Handler<A>, A: 'static> Consumer for Erased<H, A> {
+impl<H: Handler<A>, A: 'static> Consume for Erased<H, A> {
     fn call(&self, context: Context) -> BoxFuture<'static, Result> {
         Box::pin(self.handler.clone().call(context))
     }
@@ -131,7 +131,7 @@ impl<H: Handler<A>, A: 'static> Consumer for Erased<H, A> {
     }
 }
 
-pub(crate) fn erase<H: Handler<A>, A: 'static>(handler: H) -> Arc<dyn Consumer> {
+pub(crate) fn erase<H: Handler<A>, A: 'static>(handler: H) -> Arc<dyn Consume> {
     Arc::new(Erased {
         handler,
         arguments: PhantomData,

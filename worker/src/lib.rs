@@ -50,28 +50,43 @@
 
 mod blocking;
 mod config;
+mod consumer;
 mod context;
+mod demultiplexer;
+mod effects;
+mod envelope;
 mod error;
 mod extract;
+mod framing;
 mod handler;
+mod json_consumer;
 mod meter;
+mod middleware;
 mod place;
+mod prepared;
 mod router;
 mod runtime;
 mod states;
+mod websocket_consumer;
 
 pub use blocking::{Blocking, BlockingArguments, blocking, wait};
 pub use config::WorkerConfig;
+pub use consumer::{Consumer, Methods, This};
 pub use context::Context;
+pub use demultiplexer::{Demultiplexer, demultiplexer};
 pub use error::{Error, ErrorKind, Result};
 pub use extract::{
-    Connection, Disconnected, FromContext, Groups, Headers, Json, Layer, Path, Payload, Query,
-    Session, Socket, State, Text,
+    Connection, Disconnected, FromContext, Groups, Headers, Json, Layer, Outbox, Path, Payload,
+    Query, Session, Socket, State, Text,
 };
 pub use handler::{Handler, IntoResult};
+pub use json_consumer::{JsonConsumer, JsonSocket};
+pub use middleware::{ConsumerService, Middleware};
 pub use place::{Place, PlaceKind};
+pub use prepared::Prepared;
 pub use router::{
     Field, Filter, RouteError, RouteErrors, Router, Websocket, field, header, query, websocket,
 };
 pub use runtime::{Worker, WorkerError};
 pub use states::States;
+pub use websocket_consumer::WebsocketConsumer;

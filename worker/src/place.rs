@@ -47,11 +47,13 @@ impl fmt::Display for PlaceKind {
 
 /// Where a consumer stands: extractors say at start-up whether they can work
 /// there.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     pub(crate) kind: PlaceKind,
     pub(crate) params: &'a [Arc<str>],
     pub(crate) states: &'a States,
+    /// Whether it is a method of a value.
+    pub(crate) has_this: bool,
 }
 
 impl Place<'_> {

@@ -66,12 +66,14 @@ impl<T: DeserializeOwned + Send + 'static> FromContext for Json<T> {
     }
 
     async fn from_context(context: &Context) -> Result<Self> {
-        let frame = context.frame()?.as_bytes();
-        match serde_json::from_slice(frame) {
-            Ok(value) => Ok(Self(value)),
-            Err(error) => Err(Error::bad_payload(explain::<T>(frame, &error))),
-        }
+        read_json(context.frame()?).map(Self)
     }
+}
+
+/// Reads a frame as JSON.
+pub(crate) fn read_json<T: DeserializeOwned>(frame: &Frame) -> Result<T> {
+    let json = frame.as_bytes();
+    serde_json::from_slice(json).map_err(|error| Error::bad_payload(explain::<T>(json, &error)))
 }
 
 /// Reads again what did not fit, this time with an eye on where: the first

@@ -1,22 +1,36 @@
 //! Groups: joining them, leaving them, sending to them.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use bytestring::ByteString;
+use futures_util::TryStreamExt;
 use serde::Serialize;
 use towpath_layer_core::{
-    Application, Content, Delivery, GroupChange, GroupName, MemberStream, Reply,
+    ChannelLayer, ChannelName, Content, Delivery, GroupChange, GroupName, Member, MemberStream,
+    Reply,
 };
 
 use super::FromContext;
-use crate::{Context, Result};
+use crate::framing::Framing;
+use crate::{Context, Error, Result};
 
 /// The groups of the layer, and the conversation's own part in them.
 ///
 /// A name that is not valid is an internal [`Error`](crate::Error) that shows
 /// it. A conversation leaves its groups by itself when it ends.
+///
+/// On a stream of a demultiplexer text and JSON are wrapped in the stream's
+/// name. Code that is no consumer makes one with [`Groups::new`].
 #[derive(Debug, Clone)]
 pub struct Groups {
-    context: Context,
+    layer: Arc<dyn ChannelLayer>,
+    framing: Framing,
+    /// Whose memberships are changed and asked for.
+    channel: Option<ChannelName>,
+    /// Whose completion repeats the changes.
+    context: Option<Context>,
 }
 
 fn group_name(name: impl AsRef<str>) -> Result<GroupName> {
@@ -24,6 +38,55 @@ fn group_name(name: impl AsRef<str>) -> Result<GroupName> {
 }
 
 impl Groups {
+    /// For code that is no consumer: any task of any process.
+    #[must_use]
+    pub fn new(layer: Arc<dyn ChannelLayer>) -> Self {
+        Self {
+            layer,
+            framing: Framing::default(),
+            channel: None,
+            context: None,
+        }
+    }
+
+    pub(crate) fn of(context: &Context) -> Self {
+        Self {
+            layer: Arc::clone(context.layer()),
+            framing: context.framing(),
+            channel: context.reply_channel().ok().cloned(),
+            context: Some(context.clone()),
+        }
+    }
+
+    /// The same groups, with another connection's part in them.
+    #[must_use]
+    pub fn of_connection(mut self, channel: ChannelName) -> Self {
+        self.context = self
+            .context
+            .filter(|_| self.channel.as_ref() == Some(&channel));
+        self.channel = Some(channel);
+        self
+    }
+
+    /// The same groups, whose members have a stream of a demultiplexer: text
+    /// and JSON go to that stream.
+    #[must_use]
+    pub fn stream(mut self, stream: impl Into<ByteString>) -> Self {
+        self.framing.stream = Some(stream.into());
+        self
+    }
+
+    fn channel(&self) -> Result<&ChannelName> {
+        let lacks = || Error::internal("no connection is known: name one with of_connection");
+        self.channel.as_ref().ok_or_else(lacks)
+    }
+
+    fn note(&self, change: GroupChange) {
+        if let Some(context) = &self.context {
+            context.note_group(change);
+        }
+    }
+
     /// Makes this connection a member of a group. What is sent to the group
     /// after this returned reaches it.
     ///
@@ -59,10 +122,9 @@ impl Groups {
     }
 
     async fn add_encoded(&self, group: GroupName, meta: Bytes) -> Result {
-        let channel = self.context.reply_channel()?;
-        let layer = self.context.layer();
-        layer.group_add(&group, channel, meta.clone()).await?;
-        self.context.note_group(GroupChange::Add { group, meta });
+        let channel = self.channel()?;
+        self.layer.group_add(&group, channel, meta.clone()).await?;
+        self.note(GroupChange::Add { group, meta });
         Ok(())
     }
 
@@ -77,10 +139,41 @@ impl Groups {
     /// A dropped future may have ended the membership or not.
     pub async fn discard(&self, group: impl AsRef<str>) -> Result {
         let group = group_name(group)?;
-        let channel = self.context.reply_channel()?;
-        self.context.layer().group_discard(&group, channel).await?;
-        self.context.note_group(GroupChange::Discard { group });
+        self.layer.group_discard(&group, self.channel()?).await?;
+        self.note(GroupChange::Discard { group });
         Ok(())
+    }
+
+    /// Ends all memberships of this connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have ended some of them.
+    pub async fn leave_all(&self) -> Result {
+        let joined = self.joined().await?;
+        self.layer.discard_all(self.channel()?).await?;
+        for group in joined {
+            self.note(GroupChange::Discard { group });
+        }
+        Ok(())
+    }
+
+    /// The groups of this connection, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`](crate::Error) with the layer's
+    /// [`LayerError`](towpath_layer_core::LayerError).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn joined(&self) -> Result<Vec<GroupName>> {
+        Ok(self.layer.channel_groups(self.channel()?).await?)
     }
 
     /// Sends to every member of a group; says how many nodes took it.
@@ -94,9 +187,9 @@ impl Groups {
     /// # Cancel safety
     ///
     /// A dropped future may have reached some nodes.
-    pub async fn send(&self, group: impl AsRef<str>, reply: Reply) -> Result<Delivery> {
+    pub async fn send(&self, group: impl AsRef<str>, reply: impl Into<Reply>) -> Result<Delivery> {
         let group = group_name(group)?;
-        Ok(self.context.layer().group_send(&group, reply).await?)
+        Ok(self.layer.group_send(&group, reply.into()).await?)
     }
 
     /// Sends a text frame to every member.
@@ -113,7 +206,7 @@ impl Groups {
         group: impl AsRef<str>,
         text: impl Into<ByteString>,
     ) -> Result<Delivery> {
-        self.send(group, Reply::text(text)).await
+        self.send(group, self.framing.text(text)?).await
     }
 
     /// Sends a binary frame to every member.
@@ -130,7 +223,7 @@ impl Groups {
         group: impl AsRef<str>,
         bytes: impl Into<Bytes>,
     ) -> Result<Delivery> {
-        self.send(group, Reply::bytes(bytes)).await
+        self.send(group, self.framing.bytes(bytes)?).await
     }
 
     /// Sends a value as JSON in a text frame to every member; encoded once.
@@ -147,7 +240,7 @@ impl Groups {
         group: impl AsRef<str>,
         value: &T,
     ) -> Result<Delivery> {
-        self.send_text(group, serde_json::to_string(value)?).await
+        self.send(group, self.framing.json(value)?).await
     }
 
     /// Sends an event to the consumers of every member, each of which decides
@@ -166,16 +259,55 @@ impl Groups {
         name: impl Into<ByteString>,
         value: &T,
     ) -> Result<Delivery> {
-        let content = Content::encode(value)?;
-        let name = name.into();
-        self.send(group, Reply::event(Application { name, content }))
-            .await
+        self.send(group, Framing::event(name, value)?).await
     }
 
     /// The members of a group in all nodes, one by one, in no order.
     #[must_use]
     pub fn members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {
-        self.context.layer().group_members(group)
+        self.layer.group_members(group)
+    }
+
+    /// Goes through the members of a group in all nodes, in no order, until
+    /// `step` breaks off; nothing more is read then.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use towpath_worker::{Groups, Result};
+    ///
+    /// /// The names of some who are in a room, ten at most.
+    /// async fn some(groups: &Groups) -> Result<Vec<String>> {
+    ///     let names = Vec::new();
+    ///     groups.fold("room", names, |mut names, member| {
+    ///         names.extend(member.meta::<String>());
+    ///         if names.len() < 10 { ControlFlow::Continue(names) } else { ControlFlow::Break(names) }
+    ///     }).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`joined`](Self::joined).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn fold<A>(
+        &self,
+        group: impl AsRef<str>,
+        start: A,
+        mut step: impl FnMut(A, Member) -> ControlFlow<A, A>,
+    ) -> Result<A> {
+        let group = group_name(group)?;
+        let mut members = self.layer.group_members(&group);
+        let mut folded = start;
+        while let Some(member) = members.try_next().await? {
+            folded = match step(folded, member) {
+                ControlFlow::Continue(folded) => folded,
+                ControlFlow::Break(folded) => return Ok(folded),
+            };
+        }
+        Ok(folded)
     }
 
     /// How many members a group has in all nodes.
@@ -190,7 +322,7 @@ impl Groups {
     /// Dropping the future loses nothing.
     pub async fn count(&self, group: impl AsRef<str>) -> Result<u64> {
         let group = group_name(group)?;
-        Ok(self.context.layer().group_count(&group).await?)
+        Ok(self.layer.group_count(&group).await?)
     }
 
     /// Whether this connection is a member of a group.
@@ -204,15 +336,12 @@ impl Groups {
     /// Dropping the future loses nothing.
     pub async fn contains(&self, group: impl AsRef<str>) -> Result<bool> {
         let group = group_name(group)?;
-        let channel = self.context.reply_channel()?;
-        Ok(self.context.layer().is_member(&group, channel).await?)
+        Ok(self.layer.is_member(&group, self.channel()?).await?)
     }
 }
 
 impl FromContext for Groups {
     async fn from_context(context: &Context) -> Result<Self> {
-        Ok(Self {
-            context: context.clone(),
-        })
+        Ok(Self::of(context))
     }
 }

@@ -4,10 +4,11 @@ mod connection;
 mod frame;
 mod groups;
 mod layer;
+mod outbox;
 mod params;
 mod path;
 mod payload;
-mod session;
+pub(crate) mod session;
 mod socket;
 mod state;
 
@@ -16,9 +17,11 @@ use std::future::Future;
 use crate::{Context, Place, Result};
 
 pub use connection::{Connection, Disconnected, Headers, Query};
+pub(crate) use frame::read_json;
 pub use frame::{Json, Text};
 pub use groups::Groups;
 pub use layer::Layer;
+pub use outbox::Outbox;
 pub use path::Path;
 pub use payload::Payload;
 pub use session::Session;

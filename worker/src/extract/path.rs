@@ -34,10 +34,13 @@ impl<T: DeserializeOwned + Send + 'static> FromContext for Path<T> {
     }
 
     async fn from_context(context: &Context) -> Result<Self> {
-        match params::deserialize(context.params()) {
-            Ok(value) => Ok(Self(value)),
-            Err(ParamsError::Shape(reason)) => Err(Error::internal(reason)),
-            Err(ParamsError::Value(reason)) => Err(Error::bad_payload(reason)),
-        }
+        read(context).map(Self)
     }
+}
+
+pub(super) fn read<T: DeserializeOwned>(context: &Context) -> Result<T> {
+    params::deserialize(context.params()).map_err(|error| match error {
+        ParamsError::Shape(reason) => Error::internal(reason),
+        ParamsError::Value(reason) => Error::bad_payload(reason),
+    })
 }

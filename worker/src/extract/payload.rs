@@ -1,6 +1,7 @@
 //! What consumers send each other.
 
 use serde::de::DeserializeOwned;
+use towpath_layer_core::{Application, EventKind};
 
 use super::{FromContext, short_name};
 use crate::place::PlaceKind;
@@ -32,5 +33,20 @@ impl<T: DeserializeOwned + Send + 'static> FromContext for Payload<T> {
             };
             failed.caused_by(error)
         })
+    }
+}
+
+/// An event of the application, with its name.
+impl FromContext for Application {
+    fn check(place: &Place<'_>) -> Result<(), String> {
+        let needs = "only an event of the application has a name";
+        place.require("Application", &[PlaceKind::Application], needs)
+    }
+
+    async fn from_context(context: &Context) -> Result<Self> {
+        match context.event().map(|event| &event.kind) {
+            Some(EventKind::Application(event)) => Ok(event.clone()),
+            _ => Err(context.lacks("name")),
+        }
     }
 }

@@ -42,12 +42,23 @@ impl<T: Serialize> DerefMut for Session<T> {
     }
 }
 
-impl<T: Serialize> Session<T> {
-    fn encode(&self) -> Result<Bytes, String> {
-        let content = Content::encode(&self.value)
-            .map_err(|error| format!("the session {}: {error}", short_name::<T>()))?;
-        Ok(content.as_encoded().clone())
+/// A state as a session.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
+    let content = Content::encode(value)
+        .map_err(|error| format!("the session {}: {error}", short_name::<T>()))?;
+    Ok(content.as_encoded().clone())
+}
+
+/// The state that a session is, if there is one yet.
+pub(crate) fn decode<T: DeserializeOwned>(session: Bytes) -> Result<Option<T>> {
+    if session.is_empty() {
+        return Ok(None);
     }
+    let decoded = Content::from_encoded(session).decode();
+    decoded.map(Some).map_err(|error| {
+        let expected = short_name::<T>();
+        Error::internal(format!("the session is not a {expected}")).caused_by(error)
+    })
 }
 
 impl<T: Serialize> Drop for Session<T> {
@@ -55,7 +66,7 @@ impl<T: Serialize> Drop for Session<T> {
         // A panicking consumer has failed, and its session is not kept; a
         // second panic, in `Serialize`, would end the process.
         if self.changed && !std::thread::panicking() {
-            self.context.keep_session(self.encode());
+            self.context.keep_session(encode(&self.value));
         }
     }
 }
@@ -69,18 +80,10 @@ where
     }
 
     async fn from_context(context: &Context) -> Result<Self> {
-        let Some(event) = context.event() else {
+        let Some(session) = context.session() else {
             return Err(context.lacks("session"));
         };
-        let value = if event.session.is_empty() {
-            T::default()
-        } else {
-            let session = Content::from_encoded(event.session.clone());
-            session.decode().map_err(|error| {
-                let expected = short_name::<T>();
-                Error::internal(format!("the session is not a {expected}")).caused_by(error)
-            })?
-        };
+        let value = decode(session)?.unwrap_or_default();
         Ok(Self {
             value,
             changed: false,

@@ -1,18 +1,29 @@
 //! The connection itself: what is written to it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
-use towpath_layer_core::{Accept, Application, ChannelName, Content, Deny, Message, Reply};
+use serde::de::DeserializeOwned;
+use towpath_layer_core::{Accept, ChannelName, DelayKey, Deny, Message, Reply};
 
-use super::FromContext;
+use super::{FromContext, Groups, Layer, Outbox};
+use crate::effects::{Answer, Effect};
+use crate::framing::Framing;
 use crate::place::CONVERSATION;
 use crate::{Context, Error, Place, Result};
 
 /// The connection that the event is about: accepts, denies, writes, closes.
 ///
-/// Each call takes effect when awaited, in the order of the calls. A
-/// connection that is gone drops what is sent to it.
+/// Each call takes effect when awaited, in the order of the calls; only in the
+/// `connect` of a [`WebsocketConsumer`](crate::WebsocketConsumer) they wait
+/// until it has returned and its groups are joined. A connection that is gone
+/// drops what is sent to it.
+///
+/// On a stream of a demultiplexer text and JSON are wrapped in the stream's
+/// name; a text is a JSON string there.
 #[derive(Debug, Clone)]
 pub struct Socket {
     context: Context,
@@ -122,7 +133,7 @@ impl Socket {
     ///
     /// A dropped future may have written the frame or not.
     pub async fn text(&self, text: impl Into<ByteString>) -> Result {
-        self.reply(Reply::text(text)).await
+        self.reply(self.context.framing().text(text)?).await
     }
 
     /// Writes a binary frame.
@@ -135,7 +146,7 @@ impl Socket {
     ///
     /// A dropped future may have written the frame or not.
     pub async fn bytes(&self, bytes: impl Into<Bytes>) -> Result {
-        self.reply(Reply::bytes(bytes)).await
+        self.reply(self.context.framing().bytes(bytes)?).await
     }
 
     /// Writes a value as JSON in a text frame.
@@ -148,7 +159,7 @@ impl Socket {
     ///
     /// A dropped future may have written the frame or not.
     pub async fn json<T: Serialize + Sync + ?Sized>(&self, value: &T) -> Result {
-        self.text(serde_json::to_string(value)?).await
+        self.reply(self.context.framing().json(value)?).await
     }
 
     /// Closes the socket (RFC 6455 §7.4: 1000 is a normal end); the reason has
@@ -179,13 +190,66 @@ impl Socket {
         name: impl Into<ByteString>,
         value: &T,
     ) -> Result {
-        let content = Content::encode(value)?;
-        let name = name.into();
-        self.reply(Reply::event(Application { name, content }))
-            .await
+        self.reply(Framing::event(name, value)?).await
     }
 
-    /// Sends any reply.
+    /// Sends an event to the conversation's own consumer later; it is gone with
+    /// the connection. The key cancels it: `Layer::cancel`.
+    ///
+    /// # Errors
+    ///
+    /// As [`event`](Self::event), or if the delay is longer than the layer's
+    /// `delay_max`, or as many as `delayed_max` wait for this connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may leave the event waiting.
+    pub async fn event_after<T: Serialize + Sync + ?Sized>(
+        &self,
+        delay: Duration,
+        name: impl Into<ByteString>,
+        value: &T,
+    ) -> Result<DelayKey> {
+        let message = Message::Reply(Framing::event(name, value)?);
+        let layer = self.context.layer();
+        Ok(layer
+            .send_after(delay, &self.reply_channel, message)
+            .await?)
+    }
+
+    /// Sends the conversation's own consumer an event without content, again
+    /// and again, until the connection ends or [`stop_ticking`](Self::stop_ticking).
+    ///
+    /// The node that holds the connection keeps the time: a tick costs nothing
+    /// until it is due, and survives every worker. One that is due while the
+    /// one before it still waits is left out. The shortest period is 100 ms, and
+    /// a connection has 16 kinds of ticks at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have started the ticks or not.
+    pub async fn tick_every(&self, period: Duration, name: impl Into<ByteString>) -> Result {
+        self.reply(Reply::tick(name, Some(period))).await
+    }
+
+    /// Ends the ticks of one name; fine if there are none.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have ended the ticks or not.
+    pub async fn stop_ticking(&self, name: impl Into<ByteString>) -> Result {
+        self.reply(Reply::tick(name, None)).await
+    }
+
+    /// Sends any reply, as it is.
     ///
     /// # Errors
     ///
@@ -194,19 +258,75 @@ impl Socket {
     /// # Cancel safety
     ///
     /// A dropped future may have sent the reply or not.
-    pub async fn reply(&self, reply: Reply) -> Result {
-        let answers = reply.accept.is_some()
-            || reply.deny.is_some()
-            || reply.frame.is_some()
-            || reply.close.is_some();
-        let layer = self.context.layer();
-        layer
-            .send(&self.reply_channel, Message::Reply(reply))
-            .await?;
-        if answers {
-            self.context.note_answer();
+    pub async fn reply(&self, reply: impl Into<Reply>) -> Result {
+        let reply = reply.into();
+        let answer = Answer::of(&reply);
+        let (channel, message) = (&self.reply_channel, Message::Reply(reply));
+        if self.context.holds() {
+            self.context.put(Effect::Send(channel.clone(), message))?;
+        } else {
+            self.context.layer().send(channel, message).await?;
+        }
+        if let Some(answer) = answer {
+            self.context.note_answer(answer);
         }
         Ok(())
+    }
+
+    /// The event as other extractors see it.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// What an extractor makes of the event, where it cannot be an argument:
+    /// `let Path(room): Path<String> = socket.extract().await?`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the extractor.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes nothing from the event.
+    pub async fn extract<E: FromContext>(&self) -> Result<E> {
+        self.context.extract().await
+    }
+
+    /// The path's parameters, as [`Path`](crate::Path) reads them.
+    ///
+    /// # Errors
+    ///
+    /// As the extractor's.
+    pub fn path<T: DeserializeOwned>(&self) -> Result<T> {
+        super::path::read(&self.context)
+    }
+
+    /// A value of the application, as [`State`](crate::State) has it.
+    ///
+    /// # Errors
+    ///
+    /// An internal [`Error`] if the application has none of that type.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
+        super::state::get(&self.context)
+    }
+
+    /// The groups of the layer.
+    #[must_use]
+    pub fn groups(&self) -> Groups {
+        Groups::of(&self.context)
+    }
+
+    /// The layer.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        Layer::new(Arc::clone(self.context.layer()))
+    }
+
+    /// What goes out together once the consumer has returned.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        Outbox::of(&self.context)
     }
 }
 

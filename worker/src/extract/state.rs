@@ -38,9 +38,11 @@ impl<T: Send + Sync + 'static> FromContext for State<T> {
     }
 
     async fn from_context(context: &Context) -> Result<Self> {
-        match context.states().get() {
-            Some(value) => Ok(Self(value)),
-            None => Err(Error::internal(missing::<T>())),
-        }
+        get(context).map(Self)
     }
+}
+
+pub(super) fn get<T: Send + Sync + 'static>(context: &Context) -> Result<Arc<T>> {
+    let found = context.states().get();
+    found.ok_or_else(|| Error::internal(missing::<T>()))
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use towpath_layer_core::{ChannelName, channels};
 
-use crate::handler::{Consumer, Handler, erase};
+use crate::consumer::{Consumer, Methods};
+use crate::handler::{Consume, Handler, erase};
+use crate::middleware::{Middleware, wrap};
 
 pub use error::{RouteError, RouteErrors};
 pub use filter::{Field, Filter, field, header, query};
@@ -73,7 +75,7 @@ struct SocketEntry {
 struct ChannelEntry {
     name: String,
     filter: Filter,
-    consumer: Arc<dyn Consumer>,
+    consumer: Arc<dyn Consume>,
 }
 
 impl Router {
@@ -86,7 +88,7 @@ impl Router {
     /// Connections to a path. `{name}` stands for one whole segment and is a
     /// parameter.
     #[must_use]
-    pub fn route(self, path: &str, consumers: Websocket) -> Self {
+    pub fn route(self, path: &str, consumers: impl Into<Websocket>) -> Self {
         self.socket(PathSpec::template(path), Filter::default(), consumers)
     }
 
@@ -98,14 +100,14 @@ impl Router {
     /// conversation go the same way. A filter that looks at `text` or `event`
     /// decides for each event.
     #[must_use]
-    pub fn route_when(self, path: &str, filter: Filter, consumers: Websocket) -> Self {
+    pub fn route_when(self, path: &str, filter: Filter, consumers: impl Into<Websocket>) -> Self {
         self.socket(PathSpec::template(path), filter, consumers)
     }
 
     /// Connections to a path that matches a regular expression, whole, with or
     /// without `^` and `$`. Named groups are parameters.
     #[must_use]
-    pub fn route_regex(self, path: &str, consumers: Websocket) -> Self {
+    pub fn route_regex(self, path: &str, consumers: impl Into<Websocket>) -> Self {
         self.socket(PathSpec::regex(path), Filter::default(), consumers)
     }
 
@@ -147,11 +149,45 @@ impl Router {
         self
     }
 
-    fn socket(mut self, path: PathSpec, filter: Filter, consumers: Websocket) -> Self {
+    /// Messages on the channels of a consumer that is a value with methods.
+    #[must_use]
+    pub fn consumer<C: Consumer>(mut self, consumer: C) -> Self {
+        let methods = C::methods(Methods::new()).bind(consumer);
+        let entries = methods.into_iter().map(|(name, filter, consumer)| {
+            Entry::Channel(ChannelEntry {
+                name,
+                filter,
+                consumer,
+            })
+        });
+        self.entries.extend(entries);
+        self
+    }
+
+    /// Wraps the consumers of all entries so far in a tower layer; see
+    /// [`Websocket::middleware`].
+    #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a layer is made where it is added"
+    )]
+    pub fn middleware(mut self, layer: impl Middleware) -> Self {
+        for entry in &mut self.entries {
+            match entry {
+                Entry::Socket(entry) => {
+                    entry.consumers = std::mem::take(&mut entry.consumers).wrapped(&layer);
+                }
+                Entry::Channel(entry) => entry.consumer = wrap(&entry.consumer, &layer),
+            }
+        }
+        self
+    }
+
+    fn socket(mut self, path: PathSpec, filter: Filter, consumers: impl Into<Websocket>) -> Self {
         self.entries.push(Entry::Socket(SocketEntry {
             path,
             filter,
-            consumers,
+            consumers: consumers.into(),
         }));
         self
     }

@@ -8,13 +8,13 @@ use towpath_layer_core::{ChannelKind, ChannelName, Content, Event, EventKind};
 
 use super::error::{RouteError, RouteErrors};
 use super::filter::CompiledFilter;
-use super::pin::Pin;
+use super::pin::pin;
 use super::template::PathPattern;
 use super::websocket::Websocket;
 use super::{ChannelEntry, EVENT_CHANNELS, Entry, Router, SocketEntry};
 use crate::States;
 use crate::context::Params;
-use crate::handler::Consumer;
+use crate::handler::Consume;
 use crate::meter::Meter;
 use crate::place::{Place, PlaceKind};
 
@@ -32,7 +32,7 @@ pub(crate) struct SocketRoute {
     pattern: PathPattern,
     filter: CompiledFilter,
     /// Said to later events, if only the connect event can tell.
-    pub(crate) pin: Option<Pin>,
+    pub(crate) pin: Option<u64>,
     consumers: Websocket,
     pub(crate) ignored_frame: Once,
 }
@@ -42,7 +42,7 @@ pub(crate) struct SocketRoute {
 pub(crate) struct ChannelRoute {
     pub(crate) meter: Meter,
     filter: CompiledFilter,
-    pub(crate) consumer: Arc<dyn Consumer>,
+    pub(crate) consumer: Arc<dyn Consume>,
 }
 
 impl Routes {
@@ -77,28 +77,22 @@ impl Routes {
                 kind,
                 params: pattern.names(),
                 states,
+                has_this: false,
             };
             if let Err(reason) = consumer.check(&place) {
                 errors.push(RouteError::new(&label, reason));
             }
         }
-        let events = &entry.consumers.events;
-        for (position, (name, _)) in events.iter().enumerate() {
-            if events
-                .iter()
-                .skip(position + 1)
-                .any(|(other, _)| other == name)
-            {
-                let reason = format!("the event {name:?} has two consumers");
-                errors.push(RouteError::new(&label, reason));
-            }
+        if let Some(name) = entry.consumers.repeated_event() {
+            let reason = format!("the event {name:?} has two consumers");
+            errors.push(RouteError::new(&label, reason));
         }
         if !errors.is_empty() {
             return Err(errors);
         }
         self.sockets.push(Arc::new(SocketRoute {
             meter: Meter::new(&label),
-            pin: filter.looks_at_handshake().then(|| Pin::of(&label)),
+            pin: filter.looks_at_handshake().then(|| pin(&label)),
             pattern,
             filter,
             consumers: entry.consumers.clone(),
@@ -127,6 +121,7 @@ impl Routes {
             kind: PlaceKind::Custom,
             params: &[],
             states,
+            has_this: false,
         };
         entry.consumer.check(&place).map_err(fail)?;
         let route = ChannelRoute {
@@ -138,10 +133,13 @@ impl Routes {
         Ok(())
     }
 
-    /// The first route that takes an event, and the parameters of its path.
-    /// The event's session is then what the consumer left.
-    pub(crate) fn socket(&self, event: &mut Event) -> Option<(&Arc<SocketRoute>, Params)> {
-        let pin = Pin::take(&mut event.session);
+    /// The first route that takes an event of a conversation whose route is
+    /// known by that pin, if by any; and the parameters of its path.
+    pub(crate) fn socket(
+        &self,
+        event: &Event,
+        pin: Option<u64>,
+    ) -> Option<(&Arc<SocketRoute>, Params)> {
         self.sockets.iter().find_map(|route| {
             let pinned = pin.is_some() && route.pin == pin;
             let takes = if pinned {
@@ -168,18 +166,8 @@ impl Routes {
 }
 
 impl SocketRoute {
-    pub(crate) fn consumer(&self, kind: &EventKind) -> Option<&Arc<dyn Consumer>> {
-        let consumers = &self.consumers;
-        match kind {
-            EventKind::Connect(_) => consumers.connect.as_ref(),
-            EventKind::Receive(_) => consumers.receive.as_ref(),
-            EventKind::Disconnect { .. } => consumers.disconnect.as_ref(),
-            EventKind::Application(event) => {
-                let mut named = consumers.events.iter();
-                let (_, consumer) = named.find(|(name, _)| event.name == *name)?;
-                Some(consumer)
-            }
-        }
+    pub(crate) fn consumer(&self, kind: &EventKind) -> Option<&Arc<dyn Consume>> {
+        self.consumers.consumer(kind)
     }
 }
 

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::handler::{Consumer, Handler, erase};
+use towpath_layer_core::EventKind;
+
+use crate::handler::{Consume, Handler, erase};
+use crate::middleware::{Middleware, wrap};
 use crate::place::PlaceKind;
 
 /// The consumers of one path; see [`websocket`].
 #[derive(Debug, Clone, Default)]
 pub struct Websocket {
-    pub(super) connect: Option<Arc<dyn Consumer>>,
-    pub(super) receive: Option<Arc<dyn Consumer>>,
-    pub(super) disconnect: Option<Arc<dyn Consumer>>,
-    pub(super) events: Vec<(String, Arc<dyn Consumer>)>,
+    pub(crate) connect: Option<Arc<dyn Consume>>,
+    pub(crate) receive: Option<Arc<dyn Consume>>,
+    pub(crate) disconnect: Option<Arc<dyn Consume>>,
+    pub(crate) events: Vec<(String, Arc<dyn Consume>)>,
+    pub(crate) other_events: Option<Arc<dyn Consume>>,
 }
 
 /// The consumers of one path, each of them optional:
@@ -65,17 +69,97 @@ impl Websocket {
         self
     }
 
+    /// Who gets the events of the application that have no consumer of their
+    /// name.
+    #[must_use]
+    pub fn on_other<H: Handler<A>, A: 'static>(mut self, consumer: H) -> Self {
+        self.other_events = Some(erase(consumer));
+        self
+    }
+
+    /// Wraps every consumer so far in a tower layer: it sees each event before
+    /// the consumer does, and how it ended. The connect event passes through it
+    /// also where no consumer was given for it.
+    ///
+    /// The layer makes a [`tower::Service`] of a
+    /// [`ConsumerService`](crate::ConsumerService); the outermost is the one
+    /// that was added last.
+    ///
+    /// ```
+    /// use tower::util::MapRequestLayer;
+    /// use towpath_worker::{Context, Socket, Text, websocket};
+    ///
+    /// let echo = websocket()
+    ///     .receive(async |Text(text): Text, socket: Socket| socket.text(text).await)
+    ///     .middleware(MapRequestLayer::new(|context: Context| {
+    ///         println!("{}", context.channel());
+    ///         context
+    ///     }));
+    /// ```
+    #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a layer is made where it is added"
+    )]
+    pub fn middleware(self, layer: impl Middleware) -> Self {
+        self.wrapped(&layer)
+    }
+
+    pub(super) fn wrapped(mut self, layer: &impl Middleware) -> Self {
+        let accept = || erase(async || {});
+        self.connect = Some(wrap(&self.connect.unwrap_or_else(accept), layer));
+        let others = [
+            &mut self.receive,
+            &mut self.disconnect,
+            &mut self.other_events,
+        ];
+        for consumer in others.into_iter().flatten() {
+            *consumer = wrap(consumer, layer);
+        }
+        for (_, consumer) in &mut self.events {
+            *consumer = wrap(consumer, layer);
+        }
+        self
+    }
+
+    /// Who gets an event of that kind.
+    pub(crate) fn consumer(&self, kind: &EventKind) -> Option<&Arc<dyn Consume>> {
+        match kind {
+            EventKind::Connect(_) => self.connect.as_ref(),
+            EventKind::Receive(_) => self.receive.as_ref(),
+            EventKind::Disconnect { .. } => self.disconnect.as_ref(),
+            EventKind::Application(event) => {
+                let mut named = self.events.iter();
+                let found = named.find(|(name, _)| event.name == *name);
+                let found = found.map(|(_, consumer)| consumer);
+                found.or(self.other_events.as_ref())
+            }
+        }
+    }
+
     /// Every consumer, with what it is called for.
-    pub(super) fn consumers(&self) -> impl Iterator<Item = (PlaceKind, &Arc<dyn Consumer>)> {
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = (PlaceKind, &Arc<dyn Consume>)> {
         let single = [
             (PlaceKind::Connect, &self.connect),
             (PlaceKind::Receive, &self.receive),
             (PlaceKind::Disconnect, &self.disconnect),
+            (PlaceKind::Application, &self.other_events),
         ];
         let single = single
             .into_iter()
             .filter_map(|(kind, consumer)| Some((kind, consumer.as_ref()?)));
         let events = self.events.iter();
         single.chain(events.map(|(_, consumer)| (PlaceKind::Application, consumer)))
+    }
+
+    /// The name of an event that has two consumers, if one has.
+    pub(crate) fn repeated_event(&self) -> Option<&str> {
+        let mut names: Vec<&str> = self.events.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        let mut pairs = names.windows(2);
+        pairs.find_map(|pair| match pair {
+            [one, other] if one == other => Some(*one),
+            _ => None,
+        })
     }
 }

@@ -9,7 +9,9 @@ use towpath_layer_core::{
 
 use super::job::{Ending, Failure, Job, Route};
 use crate::ErrorKind;
-use crate::context::{Effects, Input};
+use crate::context::Input;
+use crate::effects::Effects;
+use crate::envelope::Envelope;
 use crate::meter::Ended;
 use crate::router::SocketRoute;
 
@@ -21,7 +23,7 @@ const POLICY: u16 = 1008;
 const REASON_LEN_MAX: usize = 123;
 
 /// A number under which the log has the rest of a failure.
-pub(super) fn error_id() -> ByteString {
+pub(crate) fn error_id() -> ByteString {
     format!("{:016x}", SystemEntropy.next_u64()).into()
 }
 
@@ -32,7 +34,10 @@ pub(super) fn conclude(job: &Job, ending: Ending) -> Option<Reply> {
         (Input::Event(event), Route::Socket(route)) => {
             let effects = job.context.take_effects();
             let limits = job.context.layer().limits();
-            Some(conclude_event(event, route, effects, ending, limits))
+            let envelope = job.context.envelope();
+            Some(conclude_event(
+                event, envelope, route, effects, ending, limits,
+            ))
         }
         (Input::Event(_) | Input::Custom(..), _) => {
             conclude_message(job, ending);
@@ -43,13 +48,14 @@ pub(super) fn conclude(job: &Job, ending: Ending) -> Option<Reply> {
 
 fn conclude_event(
     event: &Event,
+    envelope: &Envelope,
     route: &SocketRoute,
     effects: Effects,
     ending: Ending,
     limits: &Limits,
 ) -> Reply {
     let (ended, mut reply) = match ending {
-        Ending::Returned => match kept_session(event, route, &effects, limits) {
+        Ending::Returned => match kept_session(event, envelope, route, &effects, limits) {
             Ok(session) => {
                 let accept = accepts_by_returning(event, &effects).then(Box::default);
                 let done = complete(event, Outcome::Done { session });
@@ -73,45 +79,50 @@ fn conclude_event(
     reply
 }
 
-/// The session that is sent back, or why there can be none.
+/// The session that is sent back if it is not as it came, or why there can be
+/// none.
 fn kept_session(
     event: &Event,
+    envelope: &Envelope,
     route: &SocketRoute,
     effects: &Effects,
     limits: &Limits,
 ) -> Result<Option<Bytes>, String> {
-    let changed = match &effects.session {
+    let own = match &effects.session {
         Some(Err(reason)) => return Err(reason.clone()),
-        Some(Ok(session)) if *session != event.session => Some(session),
-        Some(Ok(_)) | None => None,
+        Some(Ok(session)) => session,
+        None => &event.session,
     };
-    let session = travelling(event, route, changed);
-    let size = session.as_ref().map_or(0, Bytes::len);
-    let size_max = limits.session_size_max;
+    let mut kept = pinned(event, envelope, route);
+    for (name, state) in &effects.slots {
+        kept.keep(name, state.clone());
+    }
+    if *own == event.session && kept == *envelope {
+        return Ok(None);
+    }
+    let session = kept.seal(own)?;
+    let (size, size_max) = (session.len(), limits.session_size_max);
     if size > size_max {
         return Err(format!(
             "the session has {size} bytes, at most {size_max} travel"
         ));
     }
-    Ok(session)
+    Ok(Some(session))
 }
 
 /// A connect consumer that had nothing against the connection accepts it.
 fn accepts_by_returning(event: &Event, effects: &Effects) -> bool {
-    matches!(event.kind, EventKind::Connect(_)) && !effects.answered
+    matches!(event.kind, EventKind::Connect(_)) && effects.answer.is_none()
 }
 
-/// The session as it travels on, if that is not as it came: from connect on
-/// with the pin of a route that only the connect event can find.
-fn travelling(event: &Event, route: &SocketRoute, changed: Option<&Bytes>) -> Option<Bytes> {
-    match (route.pin, changed) {
-        (Some(pin), Some(session)) => Some(pin.put(session)),
-        (Some(pin), None) if matches!(event.kind, EventKind::Connect(_)) => {
-            Some(pin.put(&event.session))
-        }
-        (Some(_), None) => None,
-        (None, changed) => changed.cloned(),
+/// What travels beside the session, from connect on with the pin of a route
+/// that only the connect event can find.
+fn pinned(event: &Event, envelope: &Envelope, route: &SocketRoute) -> Envelope {
+    let mut pinned = envelope.clone();
+    if matches!(event.kind, EventKind::Connect(_)) {
+        pinned.pin = route.pin;
     }
+    pinned
 }
 
 fn failed(event: &Event, route: &SocketRoute, failure: Failure) -> (Ended, Reply) {
@@ -121,6 +132,7 @@ fn failed(event: &Event, route: &SocketRoute, failure: Failure) -> (Ended, Reply
         (ErrorKind::Denied, Some(deny)) if matches!(event.kind, EventKind::Connect(_)) => {
             (Ended::Denied, denied(event, deny))
         }
+        (ErrorKind::Closed, _) => (Ended::Rejected, closed(event, failure.close)),
         (ErrorKind::Retry, _) => (Ended::Retry, complete(event, Outcome::Retry)),
         (ErrorKind::Internal, _) if failure.unavailable => {
             let route = route.meter.route();
@@ -170,6 +182,17 @@ fn denied(event: &Event, deny: Deny) -> Reply {
     }
 }
 
+/// Closed with the consumer's own code. A handshake is accepted before, so that
+/// a page can see the code: it is told nothing about one that was refused.
+fn closed(event: &Event, close: Option<Close>) -> Reply {
+    let is_handshake = matches!(event.kind, EventKind::Connect(_));
+    Reply {
+        accept: is_handshake.then(Box::default),
+        close,
+        ..complete(event, Outcome::Done { session: None })
+    }
+}
+
 fn deny(status: u16, body: &str) -> Deny {
     Deny {
         status,
@@ -193,8 +216,14 @@ fn shorten(reason: &str) -> &str {
 }
 
 /// What an event is answered with whose route has no consumer for it.
-pub(super) fn conclude_unhandled(event: &Event, route: &SocketRoute) -> Reply {
-    let session = travelling(event, route, None);
+pub(super) fn conclude_unhandled(event: &Event, envelope: &Envelope, route: &SocketRoute) -> Reply {
+    let kept = pinned(event, envelope, route);
+    let changed = kept != *envelope;
+    let session = changed.then(|| kept.seal(&event.session));
+    let session = match session.transpose() {
+        Ok(session) => session,
+        Err(reason) => return broken(event, route, &reason),
+    };
     let done = complete(event, Outcome::Done { session });
     let (ended, reply) = match &event.kind {
         EventKind::Connect(_) => {
@@ -246,7 +275,7 @@ fn conclude_message(job: &Job, ending: Ending) {
         Ending::Returned => return meter.count(Ended::Done),
         Ending::Failed(failure) => (
             match failure.kind {
-                ErrorKind::Rejected => Ended::Rejected,
+                ErrorKind::Rejected | ErrorKind::Closed => Ended::Rejected,
                 ErrorKind::BadPayload => Ended::BadPayload,
                 ErrorKind::Internal if failure.unavailable => Ended::Lost,
                 ErrorKind::Denied | ErrorKind::Internal | ErrorKind::Retry => Ended::Failed,

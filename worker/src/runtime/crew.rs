@@ -22,6 +22,7 @@ use super::job::{Job, Route, Times};
 use super::watch::{finish, see_through};
 use crate::Context;
 use crate::context::{Input, Params};
+use crate::envelope::Envelope;
 use crate::meter::{Ended, Running};
 
 /// How long a batch is run on the loop itself. A consumer that returns without
@@ -158,14 +159,16 @@ impl Crew {
 
     fn start_event(&mut self, mut event: Event, times: Times, permit: OwnedSemaphorePermit) {
         let shared = Arc::clone(&self.shared);
-        let Some((route, params)) = shared.routes.socket(&mut event) else {
+        let envelope = Envelope::open(&mut event.session);
+        let Some((route, params)) = shared.routes.socket(&event, envelope.pin) else {
             self.shared.unrouted.count(Ended::Unrouted);
             return self.answer(&event, conclude_unrouted(&event), permit);
         };
         let Some(consumer) = route.consumer(&event.kind) else {
-            return self.answer(&event, conclude_unhandled(&event, route), permit);
+            let reply = conclude_unhandled(&event, &envelope, route);
+            return self.answer(&event, reply, permit);
         };
-        let context = self.context(params, Input::Event(event));
+        let context = self.context(params, Input::Event(event), envelope);
         self.start(Job::new(
             context,
             Route::Socket(Arc::clone(route)),
@@ -190,7 +193,8 @@ impl Crew {
             tracing::warn!(channel, "a message is gone: no route takes it");
             return;
         };
-        let context = self.context(Params::new(), Input::Custom(channel, content));
+        let input = Input::Custom(channel, content);
+        let context = self.context(Params::new(), input, Envelope::default());
         self.start(Job::new(
             context,
             Route::Channel(Arc::clone(route)),
@@ -201,8 +205,9 @@ impl Crew {
         ));
     }
 
-    fn context(&self, params: Params, input: Input) -> Context {
-        Context::new(Arc::clone(&self.shared.environment), params, input)
+    fn context(&self, params: Params, input: Input, envelope: Envelope) -> Context {
+        let environment = Arc::clone(&self.shared.environment);
+        Context::new(environment, params, input, envelope)
     }
 
     fn answer(&mut self, event: &Event, reply: Reply, permit: OwnedSemaphorePermit) {

@@ -9,10 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// What was being changed when it panicked is not looked at again: the caller
 /// drops it, behind the same wall.
 pub(super) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(text_of)
+    catch_unwind(AssertUnwindSafe(run)).map_err(panic_text)
 }
 
-fn text_of(panic: Box<dyn Any + Send>) -> String {
+/// What a panic said.
+pub(crate) fn panic_text(panic: Box<dyn Any + Send>) -> String {
     let text = if let Some(text) = panic.downcast_ref::<&str>() {
         (*text).to_owned()
     } else if let Some(text) = panic.downcast_ref::<String>() {

@@ -6,14 +6,14 @@ use std::task::{Context as TaskContext, Poll};
 use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use towpath_layer_core::Deny;
+use towpath_layer_core::{Close, Deny};
 use tracing::Span;
 
 use super::guard::guard;
-use crate::handler::Consumer;
+use crate::handler::Consume;
 use crate::meter::{Meter, Running};
 use crate::router::{ChannelRoute, SocketRoute};
-use crate::{Context, Error, ErrorKind, Result};
+use crate::{Context, Error, ErrorKind, Result, effects};
 
 /// One event or message, its consumer, and its place among those that the
 /// worker may hold.
@@ -25,7 +25,7 @@ pub(super) struct Job {
     /// Until when its consumer may run.
     pub(super) deadline: Instant,
     pub(super) permit: OwnedSemaphorePermit,
-    consumer: Arc<dyn Consumer>,
+    consumer: Arc<dyn Consume>,
     future: Option<BoxFuture<'static, Result>>,
     began: Option<Instant>,
     span: Span,
@@ -72,6 +72,7 @@ pub(super) struct Failure {
     pub(super) chain: String,
     pub(super) unavailable: bool,
     pub(super) deny: Option<Deny>,
+    pub(super) close: Option<Close>,
 }
 
 impl Failure {
@@ -82,6 +83,7 @@ impl Failure {
             chain: error.chain(),
             unavailable: error.is_unavailable(),
             deny: error.take_deny(),
+            close: error.take_close(),
         }
     }
 }
@@ -97,7 +99,7 @@ impl Job {
     pub(super) fn new(
         context: Context,
         route: Route,
-        consumer: Arc<dyn Consumer>,
+        consumer: Arc<dyn Consume>,
         times: Times,
         permit: OwnedSemaphorePermit,
         running: Running,
@@ -134,7 +136,14 @@ impl Job {
             let future = self
                 .future
                 .get_or_insert_with(|| self.consumer.call(self.context.clone()));
-            let result = std::task::ready!(future.as_mut().poll(task));
+            let mut result = std::task::ready!(future.as_mut().poll(task));
+            let outbox = self.context.take_outbox();
+            if result.is_ok() && !outbox.is_empty() {
+                let layer = Arc::clone(self.context.layer());
+                let sending = async move { effects::send(&*layer, outbox).await };
+                let sending = self.future.insert(Box::pin(sending));
+                result = std::task::ready!(sending.as_mut().poll(task));
+            }
             self.future = None;
             Poll::Ready(match result {
                 Ok(()) => Ending::Returned,

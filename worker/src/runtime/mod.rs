@@ -20,7 +20,9 @@ use crate::context::Environment;
 use crate::meter::{Meter, Running};
 use crate::router::{RouteErrors, Router, Routes};
 use crate::{States, WorkerConfig};
+pub(crate) use conclude::error_id;
 use crew::Crew;
+pub(crate) use guard::panic_text;
 
 /// Why a worker cannot be made.
 #[derive(Debug, thiserror::Error)]

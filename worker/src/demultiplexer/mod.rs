@@ -1,0 +1,135 @@
+//! Several streams over one WebSocket, each with its own consumers and session.
+
+mod run;
+pub(crate) mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use crate::meter::Meter;
+use crate::router::Websocket;
+use crate::{Place, PlaceKind};
+
+/// Several streams over one WebSocket; see [`demultiplexer`].
+#[derive(Debug, Clone, Default)]
+pub struct Demultiplexer {
+    streams: Vec<(ByteString, Websocket)>,
+}
+
+/// Several streams over one WebSocket that carries JSON:
+/// `{"stream": "chat", "payload": …}` in both directions.
+///
+/// Each stream has consumers of its own, and a session of its own. What a
+/// stream's consumer sends as text or JSON is wrapped by itself, to its own
+/// connection and to groups; the members of such a group have that stream, too.
+///
+/// | what happens | who hears of it |
+/// |---|---|
+/// | connect | all streams, in their order; the first that refuses refuses the connection |
+/// | a frame | the stream that it names |
+/// | an event of the application | every stream that has a consumer of that name |
+/// | disconnect | all streams |
+///
+/// A frame that names no stream or an unknown one, a payload that does not fit,
+/// and a consumer that rejects or fails are answered with an error frame, and
+/// the connection lives: `{"stream": "chat", "error": {"code": …, "reason": …}}`,
+/// with the code `malformed`, `unknown_stream`, `not_taken`, `bad_payload`,
+/// `rejected` or `failed`. The session of that stream is then as it was.
+///
+/// ```
+/// use towpath_worker::{Json, Result, Router, Session, Socket, demultiplexer, websocket};
+///
+/// async fn count(Json(by): Json<u32>, mut sum: Session<u32>, socket: Socket) -> Result {
+///     *sum += by;
+///     socket.json(&*sum).await
+/// }
+///
+/// let streams = demultiplexer()
+///     .stream("up", websocket().receive(count))
+///     .stream("also-up", websocket().receive(count));
+/// let router = Router::new().route("/counters", streams);
+/// ```
+#[must_use]
+pub fn demultiplexer() -> Demultiplexer {
+    Demultiplexer::default()
+}
+
+impl Demultiplexer {
+    /// Adds a stream.
+    #[must_use]
+    pub fn stream(mut self, name: impl Into<ByteString>, consumers: impl Into<Websocket>) -> Self {
+        self.streams.push((name.into(), consumers.into()));
+        self
+    }
+}
+
+/// The streams of a route.
+struct Streams {
+    streams: Vec<Stream>,
+}
+
+struct Stream {
+    name: ByteString,
+    consumers: Websocket,
+    meter: Meter,
+}
+
+impl From<Demultiplexer> for Websocket {
+    fn from(demultiplexer: Demultiplexer) -> Self {
+        let streams = demultiplexer.streams.into_iter();
+        let streams = streams.map(|(name, consumers)| Stream {
+            meter: Meter::new(&format!("stream {name}")),
+            name,
+            consumers,
+        });
+        run::websocket(&Arc::new(Streams {
+            streams: streams.collect(),
+        }))
+    }
+}
+
+impl Streams {
+    fn find(&self, name: &str) -> Option<&Stream> {
+        self.streams.iter().find(|stream| stream.name == *name)
+    }
+
+    /// Whether all streams can work at that place, and as streams.
+    fn check(&self, place: &Place<'_>) -> Result<(), String> {
+        for (position, stream) in self.streams.iter().enumerate() {
+            let fail = |reason: String| format!("stream {:?}: {reason}", &*stream.name);
+            let first = self
+                .streams
+                .iter()
+                .position(|other| other.name == stream.name);
+            if first != Some(position) {
+                return Err(fail("there are two of that name".to_owned()));
+            }
+            if let Some(name) = stream.consumers.repeated_event() {
+                return Err(fail(format!("the event {name:?} has two consumers")));
+            }
+            for (kind, consumer) in stream.consumers.consumers() {
+                if kind == place.kind() {
+                    consumer.check(place).map_err(fail)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, kind: PlaceKind) -> bool {
+        let mut consumers = self
+            .streams
+            .iter()
+            .flat_map(|one| one.consumers.consumers());
+        consumers.any(|(known, _)| known == kind)
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.streams.iter().map(|stream| &*stream.name);
+        f.debug_list().entries(names).finish()
+    }
+}

@@ -1,0 +1,145 @@
+//! What a consumer did, as far as it counts only once it has returned.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use towpath_layer_core::{ChannelLayer, ChannelName, GroupChange, GroupName, Message, Reply};
+
+use crate::envelope::Slots;
+use crate::{Error, Result};
+
+/// Effects that one event's outbox holds at most.
+pub(crate) const OUTBOX_EFFECTS_MAX: usize = 1024;
+
+/// What a consumer did that its completion repeats or carries.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// The new session, or why it cannot be kept.
+    pub(crate) session: Option<Result<Bytes, String>>,
+    /// The new states beside the session.
+    pub(crate) slots: Slots,
+    /// Changes of the conversation's own groups; the last one of each group.
+    pub(crate) groups: Vec<GroupChange>,
+    /// How the handshake was answered, if it was.
+    pub(crate) answer: Option<Answer>,
+    /// What goes out when the consumer has returned.
+    pub(crate) outbox: Vec<Effect>,
+}
+
+/// How a consumer answered a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    Refused,
+}
+
+impl Answer {
+    /// How a reply answers a handshake, if it does.
+    pub(crate) fn of(reply: &Reply) -> Option<Self> {
+        if reply.accept.is_some() {
+            Some(Self::Accepted)
+        } else if reply.deny.is_some() {
+            Some(Self::Refused)
+        } else if reply.frame.is_some() {
+            Some(Self::Accepted)
+        } else {
+            reply.close.as_ref().map(|_| Self::Refused)
+        }
+    }
+}
+
+/// One thing that goes out when the consumer has returned.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    Send(ChannelName, Message),
+    GroupSend(GroupName, Reply),
+    SendAfter(Duration, ChannelName, Message),
+}
+
+/// Where a part of a consumer began, so that its failure can undo what it left.
+#[derive(Debug)]
+pub(crate) struct Savepoint {
+    slots: Slots,
+    outbox: usize,
+}
+
+impl Effects {
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            slots: self.slots.clone(),
+            outbox: self.outbox.len(),
+        }
+    }
+
+    pub(crate) fn roll_back(&mut self, to: Savepoint) {
+        self.slots = to.slots;
+        self.outbox.truncate(to.outbox);
+    }
+
+    /// The state that was kept under a name, if one was.
+    pub(crate) fn slot(&self, name: &str) -> Option<Bytes> {
+        let found = self.slots.iter().find(|(known, _)| *known == *name);
+        found.map(|(_, state)| state.clone())
+    }
+
+    pub(crate) fn keep_slot(&mut self, name: &str, state: Bytes) {
+        self.slots.retain(|(known, _)| *known != *name);
+        self.slots.push((name.into(), state));
+    }
+
+    pub(crate) fn note_group(&mut self, change: GroupChange) {
+        let group = group_of(&change);
+        self.groups.retain(|known| group_of(known) != group);
+        self.groups.push(change);
+    }
+
+    pub(crate) fn put(&mut self, effect: Effect) -> Result {
+        if self.outbox.len() >= OUTBOX_EFFECTS_MAX {
+            return Err(Error::internal(format!(
+                "the outbox of one event holds {OUTBOX_EFFECTS_MAX} effects at most"
+            )));
+        }
+        self.outbox.push(effect);
+        Ok(())
+    }
+}
+
+fn group_of(change: &GroupChange) -> &GroupName {
+    match change {
+        GroupChange::Add { group, .. } | GroupChange::Discard { group } => group,
+    }
+}
+
+/// Sends an outbox in its order; neighbouring sends are one batch.
+///
+/// # Errors
+///
+/// The first failure; what stands after it in the outbox is not sent, what
+/// stands in the same batch may be.
+pub(crate) async fn send(layer: &dyn ChannelLayer, outbox: Vec<Effect>) -> Result {
+    let mut batch = Vec::new();
+    for effect in outbox {
+        match effect {
+            Effect::Send(channel, message) => batch.push((channel, message)),
+            Effect::GroupSend(group, reply) => {
+                send_batch(layer, &mut batch).await?;
+                layer.group_send(&group, reply).await?;
+            }
+            Effect::SendAfter(delay, channel, message) => {
+                send_batch(layer, &mut batch).await?;
+                layer.send_after(delay, &channel, message).await?;
+            }
+        }
+    }
+    send_batch(layer, &mut batch).await
+}
+
+async fn send_batch(layer: &dyn ChannelLayer, batch: &mut Vec<(ChannelName, Message)>) -> Result {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    for result in layer.send_many(std::mem::take(batch)).await {
+        result?;
+    }
+    Ok(())
+}

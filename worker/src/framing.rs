@@ -1,0 +1,60 @@
+//! From what a consumer sends to a reply, as its conversation frames it.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::Serialize;
+use towpath_layer_core::{Application, Content, Reply};
+
+use crate::demultiplexer::wire;
+use crate::{Error, Result};
+
+/// How frames look on a conversation: bare on a plain one, wrapped in the name
+/// of their stream on a stream of a demultiplexer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Framing {
+    /// The stream of a demultiplexer.
+    pub(crate) stream: Option<ByteString>,
+}
+
+impl Framing {
+    /// A text frame; on a stream the payload is a JSON string.
+    pub(crate) fn text(&self, text: impl Into<ByteString>) -> Result<Reply> {
+        match &self.stream {
+            None => Ok(Reply::text(text)),
+            Some(_) => self.json(&*text.into()),
+        }
+    }
+
+    /// A binary frame.
+    pub(crate) fn bytes(&self, bytes: impl Into<Bytes>) -> Result<Reply> {
+        match &self.stream {
+            None => Ok(Reply::bytes(bytes)),
+            Some(stream) => Err(Error::internal(format!(
+                "the stream {stream:?} of a demultiplexer carries JSON and no bytes"
+            ))),
+        }
+    }
+
+    /// A value as JSON.
+    pub(crate) fn json<T: Serialize + ?Sized>(&self, value: &T) -> Result<Reply> {
+        Ok(self.encoded(serde_json::to_string(value)?))
+    }
+
+    /// What is JSON already, or another text on a conversation without streams.
+    pub(crate) fn encoded(&self, json: String) -> Reply {
+        match &self.stream {
+            None => Reply::text(json),
+            Some(stream) => Reply::text(wire::payload(stream, &json)),
+        }
+    }
+
+    /// An event for the consumers of the receiving conversations.
+    pub(crate) fn event<T: Serialize + ?Sized>(
+        name: impl Into<ByteString>,
+        value: &T,
+    ) -> Result<Reply> {
+        let content = Content::encode(value)?;
+        let name = name.into();
+        Ok(Reply::event(Application { name, content }))
+    }
+}

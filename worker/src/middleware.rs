@@ -1,0 +1,99 @@
+//! Middleware around consumers, in the tower sense.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task;
+
+use futures_util::TryFutureExt;
+use futures_util::future::BoxFuture;
+use tower::util::ServiceExt;
+use tower::{Layer, Service};
+
+use crate::handler::Consume;
+use crate::{Context, Error, Place, Result};
+
+/// A consumer as middleware sees it: a service from events to nothing.
+#[derive(Clone)]
+pub struct ConsumerService {
+    consumer: Arc<dyn Consume>,
+}
+
+impl Service<Context> for ConsumerService {
+    type Response = ();
+    type Error = Error;
+    type Future = BoxFuture<'static, Result>;
+
+    fn poll_ready(&mut self, _cx: &mut task::Context<'_>) -> task::Poll<Result> {
+        task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, context: Context) -> Self::Future {
+        self.consumer.call(context)
+    }
+}
+
+impl fmt::Debug for ConsumerService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConsumerService")
+    }
+}
+
+/// A tower layer that can stand around consumers: every [`tower::Layer`] whose
+/// service takes a [`Context`], answers `()`, can be cloned, and fails with
+/// what becomes an [`Error`].
+#[diagnostic::on_unimplemented(
+    message = "this cannot stand around consumers",
+    label = "not a middleware",
+    note = "middleware is a `tower::Layer<ConsumerService>` whose service is a \
+            `Service<Context, Response = ()>` and `Clone + Send + Sync`",
+    note = "its error has to become a `towpath::prelude::Error`, its future has to be `Send`"
+)]
+pub trait Middleware {
+    /// Puts the layer around a consumer.
+    fn around(&self, inner: ConsumerService) -> ConsumerService;
+}
+
+impl<L> Middleware for L
+where
+    L: Layer<ConsumerService>,
+    L::Service: Service<Context, Response = ()> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Context>>::Error: Into<Error>,
+    <L::Service as Service<Context>>::Future: Send + 'static,
+{
+    fn around(&self, inner: ConsumerService) -> ConsumerService {
+        let consumer = Wrapped {
+            inner: Arc::clone(&inner.consumer),
+            service: self.layer(inner),
+        };
+        ConsumerService {
+            consumer: Arc::new(consumer),
+        }
+    }
+}
+
+/// Puts a middleware around a consumer.
+pub(crate) fn wrap(consumer: &Arc<dyn Consume>, middleware: &impl Middleware) -> Arc<dyn Consume> {
+    let consumer = Arc::clone(consumer);
+    middleware.around(ConsumerService { consumer }).consumer
+}
+
+struct Wrapped<S> {
+    service: S,
+    inner: Arc<dyn Consume>,
+}
+
+impl<S> Consume for Wrapped<S>
+where
+    S: Service<Context, Response = ()> + Clone + Send + Sync + 'static,
+    S::Error: Into<Error>,
+    S::Future: Send + 'static,
+{
+    fn call(&self, context: Context) -> BoxFuture<'static, Result> {
+        let service = self.service.clone();
+        Box::pin(service.oneshot(context).map_err(Into::into))
+    }
+
+    fn check(&self, place: &Place<'_>) -> Result<(), String> {
+        self.inner.check(place)
+    }
+}
