@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use towpath_layer_core::{Clock, Counter, Entropy, Limits, NodeId, Statistics};
 
+use crate::agenda::Agenda;
 use crate::channels::Channels;
+use crate::driver::Driver;
 use crate::groups::Groups;
+use crate::late_replies::LateReplies;
 use crate::node::Node;
 
 #[derive(Debug)]
@@ -17,6 +20,9 @@ pub(crate) struct Broker {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) channels: Channels,
     pub(crate) groups: Groups,
+    pub(crate) agenda: Arc<Agenda>,
+    pub(crate) late_replies: LateReplies,
+    pub(crate) driver: Mutex<Option<Driver>>,
     nodes: RwLock<HashMap<NodeId, Arc<Node>>>,
     dropped: AtomicU64,
     stale: AtomicU64,
@@ -30,6 +36,9 @@ impl Broker {
             entropy,
             groups: Groups::new(limits.lease),
             channels: Channels::new(limits),
+            agenda: Arc::default(),
+            late_replies: LateReplies::default(),
+            driver: Mutex::default(),
             nodes: RwLock::default(),
             dropped: AtomicU64::new(0),
             stale: AtomicU64::new(0),
@@ -44,12 +53,23 @@ impl Broker {
         node
     }
 
-    /// Ends a node, its receivers and its memberships.
-    pub(crate) fn leave(&self, node: &Node) {
-        if node.close() {
-            self.nodes.write().remove(&node.id);
-            self.groups.forget(node.id);
+    /// Ends a node, its receivers and its memberships; after the last one,
+    /// nobody needs the driver that it returns.
+    pub(crate) fn leave(&self, node: &Node) -> Option<Driver> {
+        if !node.close() {
+            return None;
         }
+        let mut driver = self.driver.lock();
+        let mut nodes = self.nodes.write();
+        nodes.remove(&node.id);
+        let driver = if nodes.is_empty() {
+            driver.take()
+        } else {
+            None
+        };
+        drop(nodes);
+        self.groups.forget(node.id);
+        driver
     }
 
     pub(crate) fn node(&self, id: NodeId) -> Option<Arc<Node>> {
@@ -77,10 +97,14 @@ impl Broker {
             ..Statistics::default()
         };
         self.channels.statistics(&*self.clock, &mut statistics);
+        statistics.delayed += self.late_replies.waiting() as u64;
         statistics
     }
 
     pub(crate) fn flush(&self) {
+        // The agenda first: a turn without a message does no harm.
+        self.agenda.clear();
+        self.late_replies.clear();
         self.channels.flush(&*self.clock);
         self.groups.flush();
         for counter in [Counter::Dropped, Counter::Stale, Counter::Lost] {

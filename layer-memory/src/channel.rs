@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use towpath_layer_core::{
     ChannelName, ChannelStatistics, Clock, Limits, Message, MessageId, Received,
 };
+
+use crate::agenda::Agenda;
+use crate::delayed::{Delayed, Turn, Waiting};
 
 /// Where one receiver waits.
 #[derive(Debug, Default)]
@@ -56,11 +59,21 @@ pub(crate) enum NotPushed {
     Removed(Box<Message>),
 }
 
+/// Why a message does not wait for its time.
+#[derive(Debug)]
+pub(crate) enum NotDelayed {
+    /// As many wait as may.
+    Full,
+    /// The channel was removed meanwhile; its name has to be looked up again.
+    Removed(Box<Waiting<Message>>),
+}
+
 #[derive(Debug)]
 pub(crate) struct Channel {
     name: ChannelName,
     capacity: usize,
     expiry: Duration,
+    delayed_max: usize,
     state: Mutex<State>,
     room: Notify,
 }
@@ -68,6 +81,7 @@ pub(crate) struct Channel {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Queued>,
+    delayed: Delayed<Message>,
     /// Receivers that found every channel of theirs empty, the longest waiting
     /// first. While a message is here and somebody waits, at least one receiver
     /// was woken and is on its way; when it is done it wakes the next.
@@ -78,8 +92,18 @@ struct State {
     removed: bool,
 }
 
+/// What a look at a channel has changed.
+#[derive(Debug, Clone, Copy)]
+struct Settled {
+    /// Places that have become free.
+    freed: usize,
+    /// Messages that were let in.
+    admitted: usize,
+}
+
 #[derive(Debug)]
 struct Queued {
+    /// When it was sent, or was due to be.
     sent_at: Duration,
     id: MessageId,
     message: Message,
@@ -99,6 +123,38 @@ impl State {
         dropped
     }
 
+    /// Drops what nobody received in time, then lets in what is due, as far as
+    /// there is room. So every message stands behind those that were sent, or
+    /// due, before it, and they expire in that order.
+    fn settle(&mut self, now: Duration, channel: &Channel) -> Settled {
+        let dropped = self.drop_expired(now, channel.expiry);
+        let admitted = self.admit_due(now, channel);
+        Settled {
+            freed: dropped.saturating_sub(admitted),
+            admitted,
+        }
+    }
+
+    fn admit_due(&mut self, now: Duration, channel: &Channel) -> usize {
+        let mut admitted = 0;
+        while self.queue.len() < channel.capacity
+            && let Some(((due, _), waiting)) = self.delayed.pop_due(now)
+        {
+            if now.saturating_sub(due) >= channel.expiry {
+                self.counts.expired += 1;
+                continue;
+            }
+            self.counts.sent += 1;
+            self.queue.push_back(Queued {
+                sent_at: due,
+                id: waiting.id,
+                message: waiting.body,
+            });
+            admitted += 1;
+        }
+        admitted
+    }
+
     fn next_waiting(&mut self) -> Option<Arc<Seat>> {
         if self.queue.is_empty() {
             return None;
@@ -110,6 +166,7 @@ impl State {
 impl Channel {
     pub(crate) fn new(name: ChannelName, limits: &Limits, counts: Counts) -> Self {
         Self {
+            delayed_max: usize::try_from(limits.delayed_max).unwrap_or(usize::MAX),
             capacity: usize::try_from(limits.capacity_of(&name)).unwrap_or(usize::MAX),
             expiry: limits.expiry_of(&name),
             name,
@@ -138,9 +195,10 @@ impl Channel {
         }
         // Read under the lock: entries expire in the order of the queue.
         let now = clock.now();
-        let freed = state.drop_expired(now, self.expiry);
+        let settled = state.settle(now, self);
         if state.queue.len() >= self.capacity {
             state.counts.full += 1;
+            self.wake(state, settled);
             return Err(NotPushed::Full);
         }
         state.counts.sent += 1;
@@ -151,7 +209,7 @@ impl Channel {
         });
         let seat = state.waiting.pop_front();
         // One of the freed places is taken again by this message.
-        let room = state.room_wanted.min(freed.saturating_sub(1));
+        let room = state.room_wanted.min(settled.freed.saturating_sub(1));
         drop(state);
         if let Some(seat) = seat {
             seat.waker.wake();
@@ -188,7 +246,7 @@ impl Channel {
         wait: impl FnOnce(&mut VecDeque<Arc<Seat>>),
     ) -> usize {
         let mut state = self.state.lock();
-        let expired = state.drop_expired(now, self.expiry);
+        let before = state.settle(now, self);
         let count = state.queue.len().min(max);
         if state.queue.is_empty() {
             wait(&mut state.waiting);
@@ -199,9 +257,12 @@ impl Channel {
             message: queued.message,
         }));
         state.counts.received += count as u64;
-        let room = state.room_wanted.min(count + expired);
-        drop(state);
-        self.signal_room(room);
+        let admitted = state.admit_due(now, self);
+        let settled = Settled {
+            freed: (before.freed + count).saturating_sub(admitted),
+            admitted: before.admitted + admitted,
+        };
+        self.wake(state, settled);
         count
     }
 
@@ -217,6 +278,63 @@ impl Channel {
         }
     }
 
+    /// Lets a message wait until `delay` from now.
+    pub(crate) fn delay(
+        &self,
+        clock: &dyn Clock,
+        agenda: &Agenda,
+        delay: Duration,
+        waiting: Waiting<Message>,
+    ) -> Result<(), NotDelayed> {
+        let mut state = self.state.lock();
+        if state.removed {
+            return Err(NotDelayed::Removed(Box::new(waiting)));
+        }
+        let now = clock.now();
+        let mut settled = state.settle(now, self);
+        if state.delayed.len() >= self.delayed_max {
+            state.counts.full += 1;
+            self.wake(state, settled);
+            return Err(NotDelayed::Full);
+        }
+        let turn = agenda.book(now.saturating_add(delay), &self.name);
+        state.delayed.put(turn, waiting);
+        let admitted = state.admit_due(now, self);
+        settled.freed = settled.freed.saturating_sub(admitted);
+        settled.admitted += admitted;
+        self.wake(state, settled);
+        Ok(())
+    }
+
+    /// Lets in what is due, as far as there is room.
+    pub(crate) fn admit_due(&self, clock: &dyn Clock) {
+        let mut state = self.state.lock();
+        let settled = state.settle(clock.now(), self);
+        self.wake(state, settled);
+    }
+
+    /// Takes away a message that waits for its time, or for room.
+    pub(crate) fn cancel(&self, clock: &dyn Clock, key: u128) -> Option<Turn> {
+        let mut state = self.state.lock();
+        let settled = state.settle(clock.now(), self);
+        let turn = state.delayed.cancel(key);
+        self.wake(state, settled);
+        turn
+    }
+
+    /// Wakes those for whom there is something now.
+    fn wake(&self, mut state: MutexGuard<'_, State>, settled: Settled) {
+        let seat = (settled.admitted > 0)
+            .then(|| state.next_waiting())
+            .flatten();
+        let room = state.room_wanted.min(settled.freed);
+        drop(state);
+        if let Some(seat) = seat {
+            seat.waker.wake();
+        }
+        self.signal_room(room);
+    }
+
     fn signal_room(&self, places: usize) {
         for _ in 0..places {
             self.room.notify_one();
@@ -230,12 +348,14 @@ impl Channel {
             let mut signal = std::pin::pin!(signal);
             let wanted = {
                 let mut state = self.state.lock();
-                state.drop_expired(clock.now(), self.expiry);
+                let settled = state.settle(clock.now(), self);
                 if state.queue.len() < self.capacity {
+                    self.wake(state, settled);
                     return;
                 }
                 state.room_wanted += 1;
                 signal.as_mut().enable();
+                self.wake(state, settled);
                 RoomWanted { channel: self }
             };
             signal.await;
@@ -255,12 +375,10 @@ impl Channel {
     /// it; what was counted on it goes along.
     pub(crate) fn remove_if_idle(&self, now: Duration) -> Option<Counts> {
         let mut state = self.state.lock();
-        let freed = state.drop_expired(now, self.expiry);
-        state.removed = state.queue.is_empty() && state.receivers == 0;
-        let room = state.room_wanted.min(freed);
+        let settled = state.settle(now, self);
+        state.removed = state.queue.is_empty() && state.delayed.is_empty() && state.receivers == 0;
         let counts = state.removed.then_some(state.counts);
-        drop(state);
-        self.signal_room(room);
+        self.wake(state, settled);
         counts
     }
 
@@ -268,6 +386,7 @@ impl Channel {
     pub(crate) fn flush(&self) {
         let mut state = self.state.lock();
         state.queue.clear();
+        state.delayed.clear();
         state.counts = Counts::default();
         drop(state);
         self.room.notify_waiters();
@@ -275,16 +394,15 @@ impl Channel {
 
     pub(crate) fn statistics(&self, now: Duration) -> ChannelStatistics {
         let mut state = self.state.lock();
-        let freed = state.drop_expired(now, self.expiry);
-        let room = state.room_wanted.min(freed);
+        let settled = state.settle(now, self);
         let oldest = state.queue.front().map(|head| head.sent_at);
         let statistics = ChannelStatistics {
             pending: state.queue.len() as u64,
+            delayed: state.delayed.len() as u64,
             oldest_age: oldest.map(|sent_at| now.saturating_sub(sent_at)),
             ..state.counts.statistics()
         };
-        drop(state);
-        self.signal_room(room);
+        self.wake(state, settled);
         statistics
     }
 }

@@ -9,7 +9,9 @@ use towpath_layer_core::{
     ChannelKind, ChannelName, ChannelStatistics, Clock, Limits, Message, MessageId, Statistics,
 };
 
-use crate::channel::{Channel, Counts, NotPushed};
+use crate::agenda::Agenda;
+use crate::channel::{Channel, Counts, NotDelayed, NotPushed};
+use crate::delayed::Waiting;
 use crate::sharded::Sharded;
 
 /// Shared channels not in use whose counts are kept apart; those of others are
@@ -85,6 +87,34 @@ impl Channels {
                 Err(NotPushed::Removed(back)) => message = *back,
                 done => return done,
             }
+        }
+    }
+
+    /// Lets a message wait on a channel until `delay` from now.
+    pub(crate) fn delay(
+        &self,
+        clock: &dyn Clock,
+        agenda: &Agenda,
+        name: &ChannelName,
+        delay: Duration,
+        mut waiting: Waiting<Message>,
+    ) -> Result<(), NotDelayed> {
+        loop {
+            let channel = match self.find(name) {
+                Some(channel) => channel,
+                None => self.open(clock, name, |_| ()),
+            };
+            match channel.delay(clock, agenda, delay, waiting) {
+                Err(NotDelayed::Removed(back)) => waiting = *back,
+                done => return done,
+            }
+        }
+    }
+
+    /// Lets in what is due on a channel, as far as there is room.
+    pub(crate) fn admit_due(&self, clock: &dyn Clock, name: &ChannelName) {
+        if let Some(channel) = self.find(name) {
+            channel.admit_due(clock);
         }
     }
 
@@ -174,8 +204,9 @@ impl Channels {
         let retired = self.retired.lock();
         let shared = |name: &ChannelName| name.kind() == ChannelKind::Shared;
         for (name, channel) in shards.iter().flat_map(|shard| &shard.channels) {
+            let seen = channel.statistics(clock.now());
+            statistics.delayed += seen.delayed;
             if shared(name) {
-                let seen = channel.statistics(clock.now());
                 statistics.channels.insert(name.clone(), seen);
             }
         }
@@ -192,6 +223,7 @@ impl Channels {
             total.full += one.full;
             total.expired += one.expired;
             total.pending += one.pending;
+            total.delayed += one.delayed;
             total.oldest_age = total.oldest_age.max(one.oldest_age);
         }
         statistics.total = total;

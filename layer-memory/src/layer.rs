@@ -9,9 +9,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use towpath_layer_core::metrics::GROUP_DROPPED;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy, GroupError,
-    GroupName, InboxEntry, InboxSink, LayerError, Limits, LocalId, Member, MemberStream, Message,
-    MessageIds, NameError, NodeId, Receiver, Refused, Reply, SendError, Statistics,
+    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy,
+    GroupError, GroupName, InboxEntry, InboxSink, LayerError, Limits, LocalId, Member,
+    MemberStream, Message, MessageIds, NameError, NodeId, Receiver, Refused, Reply, SendError,
+    Statistics,
 };
 
 use crate::broker::Broker;
@@ -28,9 +29,9 @@ const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
 /// [`close`](ChannelLayer::close) is the death of its process: its memberships
 /// and its receivers end at once, and what it had not received stays for others.
 pub struct MemoryLayer {
-    broker: Arc<Broker>,
+    pub(crate) broker: Arc<Broker>,
     node: Arc<Node>,
-    ids: MessageIds,
+    pub(crate) ids: MessageIds,
 }
 
 impl MemoryLayer {
@@ -56,7 +57,7 @@ impl MemoryLayer {
 
     /// Ends this node as if its process had died, while others still hold it.
     pub fn abandon(&self) {
-        self.broker.leave(&self.node);
+        drop(self.broker.leave(&self.node));
     }
 
     fn open(&self) -> Result<&Broker, LayerError> {
@@ -73,7 +74,7 @@ impl MemoryLayer {
         Ok(broker)
     }
 
-    fn check(&self, payload: usize, envelope: usize) -> Result<(), SendError> {
+    pub(crate) fn check(&self, payload: usize, envelope: usize) -> Result<(), SendError> {
         if self.node.is_closed() {
             return Err(SendError::Closed);
         }
@@ -177,15 +178,16 @@ impl ChannelLayer for MemoryLayer {
 
     async fn send_after(
         &self,
-        _delay: Duration,
-        _channel: &ChannelName,
-        _message: Message,
+        delay: Duration,
+        channel: &ChannelName,
+        message: Message,
     ) -> Result<DelayKey, SendError> {
-        Err(SendError::Closed)
+        self.send_later(delay, channel, message)
     }
 
-    async fn cancel(&self, _key: &DelayKey) -> Result<bool, LayerError> {
-        Ok(false)
+    async fn cancel(&self, key: &DelayKey) -> Result<bool, LayerError> {
+        self.open()?;
+        Ok(self.broker.cancel(key))
     }
 
     async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {
@@ -207,6 +209,7 @@ impl ChannelLayer for MemoryLayer {
 
     fn receiver(&self, channels: Vec<ChannelName>) -> Result<Box<dyn Receiver>, LayerError> {
         self.open()?;
+        self.broker.drive();
         if let Some(reply) = channels.iter().find(|name| name.as_reply().is_some()) {
             let rule = "what is sent to a reply channel comes through its node's inbox";
             return Err(NameError::misplaced(reply, rule).into());
@@ -217,6 +220,7 @@ impl ChannelLayer for MemoryLayer {
 
     async fn attach(&self, sink: Arc<dyn InboxSink>) -> Result<(), LayerError> {
         if self.node.attach(sink) {
+            self.broker.drive();
             Ok(())
         } else {
             Err(LayerError::Closed)
@@ -331,7 +335,9 @@ impl ChannelLayer for MemoryLayer {
         channel: &ChannelName,
     ) -> Result<ChannelStatistics, LayerError> {
         let broker = self.open()?;
-        Ok(broker.channels.statistics_of(&*broker.clock, channel))
+        let mut statistics = broker.channels.statistics_of(&*broker.clock, channel);
+        statistics.delayed += broker.late_replies.waiting_for(channel) as u64;
+        Ok(statistics)
     }
 
     async fn flush(&self) -> Result<(), LayerError> {
@@ -344,13 +350,15 @@ impl ChannelLayer for MemoryLayer {
     }
 
     async fn close(&self) {
-        self.broker.leave(&self.node);
+        if let Some(driver) = self.broker.leave(&self.node) {
+            driver.end().await;
+        }
     }
 }
 
 impl Drop for MemoryLayer {
     fn drop(&mut self) {
-        self.broker.leave(&self.node);
+        drop(self.broker.leave(&self.node));
     }
 }
 

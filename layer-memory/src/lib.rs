@@ -2,8 +2,8 @@
 //!
 //! A [`MemoryLayer`] is a node on a broker that lives in this process. What is
 //! sent is in its place when the call returns: on the queue of its channel, or
-//! in the inbox of the node that it is for. There is no task behind it and no
-//! I/O; time and randomness are handed in.
+//! in the inbox of the node that it is for. There is no I/O, and no task unless
+//! something is sent with a delay; time and randomness are handed in.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -33,10 +33,15 @@
 //! For between processes there is `towpath-layer-redis`; both pass the suite of
 //! `towpath-testkit`.
 
+mod agenda;
 mod broker;
 mod channel;
 mod channels;
+mod delay;
+mod delayed;
+mod driver;
 mod groups;
+mod late_replies;
 mod layer;
 mod node;
 mod receiver;
