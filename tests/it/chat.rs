@@ -7,7 +7,9 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -21,6 +23,49 @@ impl Socket {
         let connecting = Box::pin(connect_async(format!("ws://{address}{path}")));
         let connected = timeout(PATIENCE, connecting).await;
         Ok(Self(connected.context("no handshake in time")??.0))
+    }
+
+    /// Connects and offers subprotocols; says which was chosen.
+    pub async fn connect_offering(
+        address: &str,
+        path: &str,
+        offered: &str,
+    ) -> Result<(Self, Option<String>)> {
+        let mut request = format!("ws://{address}{path}").into_client_request()?;
+        let headers = request.headers_mut();
+        headers.insert("sec-websocket-protocol", offered.parse()?);
+        let connecting = Box::pin(connect_async(request));
+        let (socket, response) = timeout(PATIENCE, connecting).await??;
+        let chosen = response.headers().get("sec-websocket-protocol");
+        let chosen = chosen.map(|chosen| chosen.to_str().map(str::to_owned));
+        Ok((Self(socket), chosen.transpose()?))
+    }
+
+    pub async fn say(&mut self, text: &str) -> Result<()> {
+        self.send(Message::text(text)).await
+    }
+
+    /// The next message is this text.
+    pub async fn hears(&mut self, text: &str) -> Result<()> {
+        let heard = self.next().await?;
+        ensure!(heard == Message::text(text), "{heard:?}, not {text:?}");
+        Ok(())
+    }
+
+    /// Closes with 1000 and waits for the answer.
+    pub async fn close(mut self) -> Result<()> {
+        let frame = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
+        self.0.close(Some(frame)).await?;
+        self.closed().await.map(drop)
+    }
+
+    /// The code and reason that it is closed with.
+    pub async fn close_frame(&mut self) -> Result<(u16, String)> {
+        let frame = self.closed().await?.context("closed without a code")?;
+        Ok((frame.code.into(), frame.reason.to_string()))
     }
 
     pub async fn send(&mut self, message: Message) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Starts `towpath` processes as an operator does, and watches their logs.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,9 @@ use tokio::time::timeout;
 
 /// How long a process may take for anything that is asked of it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The application with every kind of consumer.
+pub const CONSUMERS: &str = env!("CARGO_BIN_EXE_towpath-test-consumers");
 
 /// The binary under test, built beside this test.
 pub fn binary() -> PathBuf {
@@ -76,7 +80,16 @@ impl Process {
 
     /// The same with variables in its environment.
     pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
-        let mut child = Command::new(binary())
+        Self::start_program(binary(), arguments, variables)
+    }
+
+    /// Starts another program with the same command line.
+    pub fn start_program(
+        program: impl AsRef<OsStr>,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut child = Command::new(program)
             .args(arguments)
             .env("TOWPATH__OPERATOR__LISTEN", "127.0.0.1:0")
             .envs(variables.iter().copied())
