@@ -11,7 +11,7 @@ use towpath_layer_core::{ChannelKind, ChannelName, ChannelStatistics, Counter};
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::scripts::{CHANNEL_ACCOUNT, CHANNEL_STATISTICS};
-use crate::value;
+use crate::{LIST_GRACE, millis, value};
 
 /// How long the counts of a channel outlive its last use, in seconds.
 pub(crate) const STATISTICS_TTL_S: u64 = 86_400;
@@ -179,13 +179,22 @@ impl Core {
         let mut commands = Vec::with_capacity(book.channels.len() + 2);
         for (channel, deltas) in &book.channels {
             let keys = self.keys.channel(channel);
-            let mut command = CHANNEL_ACCOUNT.call([&*keys.statistics, &keys.room]);
+            let mut command = CHANNEL_ACCOUNT.call([
+                &*keys.list,
+                &keys.statistics,
+                &keys.delayed,
+                &keys.waiting,
+                &keys.room,
+            ]);
             command
                 .arg(statistics_ttl_s(channel))
                 .arg(deltas.received)
                 .arg(deltas.expired)
                 .arg(deltas.freed)
-                .arg(&keys.topic);
+                .arg(&keys.topic)
+                .arg(self.limits.capacity_of(channel))
+                .arg(millis(self.limits.expiry_of(channel)))
+                .arg(millis(LIST_GRACE));
             commands.push(command);
         }
         let seconds = self.link.time.latest_ms(self.clock.now()) / 1_000;
@@ -269,9 +278,9 @@ impl Core {
 
     fn statistics_command(&self, channel: &ChannelName) -> Cmd {
         let keys = self.keys.channel(channel);
-        let mut command = CHANNEL_STATISTICS.call([&*keys.list, &keys.statistics]);
+        let mut command = CHANNEL_STATISTICS.call([&*keys.list, &keys.statistics, &keys.delayed]);
         command
-            .arg(crate::millis(self.limits.expiry_of(channel)))
+            .arg(millis(self.limits.expiry_of(channel)))
             .arg(statistics_ttl_s(channel))
             .arg(EXPIRED_STEP_MAX)
             .arg(EXPIRED_STEP_BYTES);
@@ -281,14 +290,14 @@ impl Core {
 
 /// What the script says, and whether that is all.
 fn channel_statistics(answer: Value) -> Result<(ChannelStatistics, bool), Failure> {
-    let [sent, received, full, expired, pending, age_ms, all] = value::array(answer)?;
+    let [sent, received, full, expired, pending, age_ms, delayed, all] = value::array(answer)?;
     let statistics = ChannelStatistics {
         sent: value::count(&sent)?,
         received: value::count(&received)?,
         full: value::count(&full)?,
         expired: value::count(&expired)?,
         pending: value::count(&pending)?,
-        delayed: 0,
+        delayed: value::count(&delayed)?,
         oldest_age: u64::try_from(value::int(&age_ms)?)
             .ok()
             .map(Duration::from_millis),

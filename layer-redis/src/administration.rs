@@ -15,6 +15,7 @@ use crate::accounts::CHANNELS_MAX;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::membership::group_names;
+use crate::outgoing::Target;
 use crate::value;
 
 /// Keys looked at, or removed, in one step.
@@ -98,10 +99,14 @@ impl Core {
             channels: BTreeMap::new(),
             total: ChannelStatistics::default(),
         };
-        let channels: Vec<_> = names
+        let mut channels: BTreeSet<_> = names
             .iter()
             .filter_map(|name| ChannelName::new(name).ok())
             .collect();
+        let targets = self.delay_targets().await?;
+        statistics.delayed = self.waiting_for(&targets).await?;
+        channels.extend(targets.into_iter().filter_map(Target::into_shared));
+        let channels: Vec<_> = channels.into_iter().collect();
         for channels in channels.chunks(CHANNELS_MAX) {
             let answers = self.ask_statistics(channels).await?;
             for (channel, one) in channels.iter().zip(answers) {
@@ -116,6 +121,13 @@ impl Core {
         self: &Arc<Self>,
         channel: &ChannelName,
     ) -> Result<ChannelStatistics, Failure> {
+        if let Some((node, local)) = channel.as_reply() {
+            let delayed = self.waiting_for_connection(node, local).await?;
+            return Ok(ChannelStatistics {
+                delayed,
+                ..ChannelStatistics::default()
+            });
+        }
         self.settle_own_accounts().await?;
         let answers = self.ask_statistics(std::slice::from_ref(channel)).await?;
         answers.into_iter().next().ok_or_else(Failure::unexpected)
@@ -132,7 +144,10 @@ impl Core {
     /// Empties the layer for every observer.
     pub(crate) async fn flush(self: &Arc<Self>) -> Result<(), Failure> {
         self.settle_own_accounts().await?;
-        for node in self.known_nodes().await? {
+        // Before what it points to: what comes meanwhile is found again.
+        let mut nodes: HashSet<_> = self.forget_delays().await?.into_iter().collect();
+        nodes.extend(self.known_nodes().await?);
+        for node in nodes {
             self.flush_node(node).await?;
         }
         let mut administration = self.administration().await?;
@@ -168,7 +183,14 @@ impl Core {
         let keys = self.keys.node(node);
         let mut administration = self.administration().await?;
         let mut empty = redis::cmd("DEL");
-        empty.arg(&[&keys.inbox, &keys.bytes, &keys.gap]);
+        empty.arg(&[
+            &keys.inbox,
+            &keys.bytes,
+            &keys.gap,
+            &keys.delayed,
+            &keys.waiting,
+            &keys.delayed_of,
+        ]);
         administration.ask(&empty).await?;
         let mut members = HashSet::new();
         for group in self.groups_of_node(&keys).await? {
@@ -202,5 +224,6 @@ fn add(total: &mut ChannelStatistics, one: &ChannelStatistics) {
     total.full += one.full;
     total.expired += one.expired;
     total.pending += one.pending;
+    total.delayed += one.delayed;
     total.oldest_age = total.oldest_age.max(one.oldest_age);
 }

@@ -16,6 +16,10 @@ pub(crate) struct Keys {
 pub(crate) struct ChannelKeys {
     /// The entries.
     pub(crate) list: String,
+    /// The keys of messages that wait for their time, by that time.
+    pub(crate) delayed: String,
+    /// Those messages, by key.
+    pub(crate) waiting: String,
     /// Its counts.
     pub(crate) statistics: String,
     /// There while somebody waits for room.
@@ -42,8 +46,25 @@ pub(crate) struct NodeKeys {
     pub(crate) topic: String,
     /// The groups with members of this node.
     pub(crate) index: String,
+    /// The keys of entries that wait for their time, by that time.
+    pub(crate) delayed: String,
+    /// Those entries, by key.
+    pub(crate) waiting: String,
+    /// How many of them each connection has.
+    pub(crate) delayed_of: String,
     /// What was discarded while the node could not be told.
     pub(crate) tombs: String,
+}
+
+/// The keys of what all nodes know of delayed messages.
+#[derive(Debug)]
+pub(crate) struct RegistryKeys {
+    /// The channels and nodes for which something waits, by when it is due.
+    pub(crate) registry: String,
+    /// Which of them somebody is looking at.
+    pub(crate) claims: String,
+    /// Where it is told that something is due earlier than anything before.
+    pub(crate) topic: String,
 }
 
 impl Keys {
@@ -56,6 +77,8 @@ impl Keys {
     pub(crate) fn channel(&self, channel: &ChannelName) -> ChannelKeys {
         let base = format!("{}:c:{{{channel}}}", self.prefix);
         ChannelKeys {
+            delayed: format!("{base}:delayed"),
+            waiting: format!("{base}:waiting"),
             statistics: format!("{base}:statistics"),
             room: format!("{base}:room"),
             topic: format!("{base}:topic"),
@@ -78,6 +101,9 @@ impl Keys {
             room: format!("{base}:room"),
             topic: format!("{base}:topic"),
             index: format!("{base}:groups"),
+            delayed: format!("{base}:delayed"),
+            waiting: format!("{base}:waiting"),
+            delayed_of: format!("{base}:delayed_of"),
             tombs: format!("{base}:tombs"),
             base,
         }
@@ -96,6 +122,15 @@ impl Keys {
     /// The shared channels that were sent to, by the time of the last send.
     pub(crate) fn channels(&self) -> String {
         format!("{}:channels", self.prefix)
+    }
+
+    pub(crate) fn delays(&self) -> RegistryKeys {
+        let base = format!("{}:{{delays}}", self.prefix);
+        RegistryKeys {
+            claims: format!("{base}:claims"),
+            topic: format!("{base}:topic"),
+            registry: base,
+        }
     }
 
     /// What nodes counted.
@@ -141,6 +176,9 @@ mod tests {
             &node.inbox,
             &node.index,
             &node.tombs,
+            &node.delayed,
+            &node.waiting,
+            &node.delayed_of,
             &node.members(&group),
             &node.groups_of(LocalId(7)),
         ] {
@@ -148,8 +186,18 @@ mod tests {
         }
         let channel = keys.channel(&ChannelName::new("a.b").unwrap());
         assert_eq!(channel.list, "towpath:c:{a.b}");
-        for key in [&channel.statistics, &channel.room, &channel.topic] {
+        for key in [
+            &channel.delayed,
+            &channel.waiting,
+            &channel.statistics,
+            &channel.room,
+            &channel.topic,
+        ] {
             assert!(key.starts_with("towpath:c:{a.b}:"), "{key}");
+        }
+        let delays = keys.delays();
+        for key in [&delays.registry, &delays.claims, &delays.topic] {
+            assert!(key.contains("{delays}"), "{key}");
         }
         assert_eq!(keys.registry(&group), "towpath:g:{room}");
     }

@@ -13,9 +13,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy, GroupError,
-    GroupName, InboxSink, LayerError, Limits, MemberStream, Message, MessageIds, NameError, NodeId,
-    Receiver, Reply, SendError, Statistics,
+    ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy,
+    GroupError, GroupName, InboxSink, LayerError, Limits, MemberStream, Message, MessageIds,
+    NameError, NodeId, Receiver, Reply, SendError, Statistics,
 };
 
 use crate::accounts::Accounts;
@@ -86,6 +86,8 @@ impl RedisLayer {
         core.spawn(async move { tasks.keep_accounts().await });
         let tasks = Arc::clone(core);
         core.spawn(async move { tasks.upkeep().await });
+        let tasks = Arc::clone(core);
+        core.spawn(async move { tasks.keep_delays().await });
         Ok(layer)
     }
 }
@@ -188,15 +190,16 @@ impl ChannelLayer for RedisLayer {
 
     async fn send_after(
         &self,
-        _delay: Duration,
-        _channel: &ChannelName,
-        _message: Message,
+        delay: Duration,
+        channel: &ChannelName,
+        message: Message,
     ) -> Result<DelayKey, SendError> {
-        Err(SendError::Closed)
+        self.core.send_after(delay, channel, message).await
     }
 
-    async fn cancel(&self, _key: &DelayKey) -> Result<bool, LayerError> {
-        Ok(false)
+    async fn cancel(&self, key: &DelayKey) -> Result<bool, LayerError> {
+        self.core.open()?;
+        Ok(self.core.cancel(key).await?)
     }
 
     async fn room(&self, channel: &ChannelName) -> Result<(), LayerError> {

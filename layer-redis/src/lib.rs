@@ -45,6 +45,7 @@ mod backoff;
 mod channels;
 mod core;
 mod deaths;
+mod delay;
 mod failure;
 mod group_send;
 mod keys;

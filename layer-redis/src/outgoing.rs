@@ -102,11 +102,16 @@ impl Outgoing {
         }
     }
 
+    /// Waits until so many bytes may be on their way, and counts them while held.
+    pub(crate) async fn hold(&self, size: usize) -> Result<OwnedSemaphorePermit, Failure> {
+        let size = u32::try_from(size.min(BYTES_MAX)).unwrap_or(u32::MAX);
+        let held = Arc::clone(&self.bytes).acquire_many_owned(size).await;
+        held.map_err(|_| Failure::ended())
+    }
+
     async fn submit(&self, parcels: Vec<Parcel>) -> Result<Vec<Answer>, Failure> {
         let sizes = parcels.iter().map(|parcel| parcel.entry.len() + OVERHEAD);
-        let size = u32::try_from(sizes.sum::<usize>().min(BYTES_MAX)).unwrap_or(u32::MAX);
-        let held = Arc::clone(&self.bytes).acquire_many_owned(size).await;
-        let held = Arc::new(held.map_err(|_| Failure::ended())?);
+        let held = Arc::new(self.hold(sizes.sum()).await?);
         let mut answers = Vec::with_capacity(parcels.len());
         let jobs = parcels.into_iter().map(|parcel| {
             let (answer, receiver) = oneshot::channel();
@@ -196,7 +201,12 @@ impl Core {
             Target::Channel(channel) => {
                 let expiry = self.limits.expiry_of(channel);
                 let keys = self.keys.channel(channel);
-                let mut command = CHANNEL_SEND.call([&*keys.list, &keys.statistics]);
+                let mut command = CHANNEL_SEND.call([
+                    &*keys.list,
+                    &keys.statistics,
+                    &keys.delayed,
+                    &keys.waiting,
+                ]);
                 command
                     .arg(self.limits.capacity_of(channel))
                     .arg(millis(expiry))

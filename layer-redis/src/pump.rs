@@ -28,6 +28,8 @@ struct Batch {
     letters: Vec<Vec<u8>>,
     /// Whether group messages were refused since the last step.
     gap: bool,
+    /// Whether something is due that may have waited for room.
+    is_due: bool,
 }
 
 /// How long the wait inside Redis lasts while there are chores left.
@@ -110,7 +112,13 @@ impl Core {
             let hurries = !chores.is_empty();
             let batch = self.next_batch(&mut connection, &mut credit, hurries);
             match batch.await {
-                Ok(batch) => self.deliver(batch, chores).await,
+                Ok(batch) => {
+                    let is_due = batch.is_due;
+                    self.deliver(batch, chores).await;
+                    if is_due && let Err(error) = self.deliver_due().await {
+                        tracing::debug!(%error, "what is due waits for redis");
+                    }
+                }
                 Err(error) => return error,
             }
             // What cannot be done now is done later: the inbox does not wait.
@@ -150,6 +158,7 @@ impl Core {
             &own.room,
             &own.lease,
             &own.tombs,
+            &own.delayed,
         ]);
         drain
             .arg(BATCH_MAX)
@@ -186,6 +195,7 @@ impl Core {
                 let mut drained = value::list(drained)?.into_iter();
                 let flags = value::int(&drained.next().ok_or_else(Failure::unexpected)?)?;
                 batch.gap = flags & 1 != 0;
+                batch.is_due = flags & 4 != 0;
                 batch.take(drained);
                 // An inbox that was emptied counts from nothing.
                 *credit = if flags & 2 == 0 { waited_bytes } else { 0 };

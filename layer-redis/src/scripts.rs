@@ -7,6 +7,9 @@ use redis::Cmd;
 /// What stands in front of every script.
 const COMMON: &str = include_str!("scripts/common.lua");
 
+/// What stands behind that in those that deal with delayed messages.
+const DELAYED: &str = include_str!("scripts/delayed.lua");
+
 /// One script.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -15,8 +18,8 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    fn new(body: &str) -> Self {
-        let code = format!("{COMMON}\n{body}");
+    fn new(parts: &[&str]) -> Self {
+        let code = parts.join("\n");
         let hash = redis::Script::new(&code).get_hash().to_owned();
         Self { code, hash }
     }
@@ -31,9 +34,9 @@ impl Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident $path:literal;)*) => {
+    ($($name:ident $path:literal $(with $part:ident)?;)*) => {
         $(pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!($path)));)*
+            LazyLock::new(|| Script::new(&[COMMON, $($part,)? include_str!($path)]));)*
 
         /// Commands that make all scripts known to a server.
         pub(crate) fn load_all() -> Vec<Cmd> {
@@ -48,14 +51,22 @@ macro_rules! scripts {
 }
 
 scripts! {
-    CHANNEL_SEND "scripts/channel_send.lua";
+    CHANNEL_SEND "scripts/channel_send.lua" with DELAYED;
+    CHANNEL_DELAY "scripts/channel_delay.lua" with DELAYED;
+    CHANNEL_ADMIT "scripts/channel_admit.lua" with DELAYED;
     CHANNEL_RETURN "scripts/channel_return.lua";
-    CHANNEL_ACCOUNT "scripts/channel_account.lua";
+    CHANNEL_ACCOUNT "scripts/channel_account.lua" with DELAYED;
     CHANNEL_ROOM "scripts/channel_room.lua";
     CHANNEL_STATISTICS "scripts/channel_statistics.lua";
     INBOX_PUSH "scripts/inbox_push.lua";
-    INBOX_DRAIN "scripts/inbox_drain.lua";
+    INBOX_DRAIN "scripts/inbox_drain.lua" with DELAYED;
     INBOX_ROOM "scripts/inbox_room.lua";
+    INBOX_DELAY "scripts/inbox_delay.lua" with DELAYED;
+    INBOX_DELIVER "scripts/inbox_deliver.lua" with DELAYED;
+    DELAY_CANCEL "scripts/delay_cancel.lua" with DELAYED;
+    DELAY_REGISTER "scripts/delay_register.lua" with DELAYED;
+    DELAY_CLAIM "scripts/delay_claim.lua" with DELAYED;
+    DELAY_RELEASE "scripts/delay_release.lua" with DELAYED;
     GROUP_ADD "scripts/group_add.lua";
     GROUP_DISCARD "scripts/group_discard.lua";
     GROUP_DISCARD_ALL "scripts/group_discard_all.lua";

@@ -1,7 +1,10 @@
--- Counts what a receiver took, and tells those who wait for room.
--- KEYS: statistics, room
--- ARGV: statistics_ttl_s (0: none), received, expired, freed, topic
-local statistics, room = KEYS[1], KEYS[2]
+-- Counts what a receiver took. The room that it made is for what is due first;
+-- those who wait for the rest are told.
+-- KEYS: list, statistics, delayed, waiting, room
+-- ARGV: statistics_ttl_s (0: none), received, expired, freed, topic, capacity,
+-- expiry_ms, grace_ms
+local list, statistics, delayed, waiting = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local room, freed = KEYS[5], tonumber(ARGV[4])
 local received, expired = tonumber(ARGV[2]), tonumber(ARGV[3])
 if ARGV[1] ~= '0' then
     if received > 0 then
@@ -14,7 +17,13 @@ if ARGV[1] ~= '0' then
         redis.call('EXPIRE', statistics, ARGV[1])
     end
 end
-if tonumber(ARGV[4]) > 0 and redis.call('EXISTS', room) == 1 then
-    redis.call('PUBLISH', ARGV[5], ARGV[4])
+if freed > 0 and redis.call('EXISTS', delayed) == 1 then
+    local capacity, expiry, grace = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+    local now = now_ms()
+    freed = freed
+        - admit_due(list, statistics, ARGV[1], delayed, waiting, capacity, expiry, grace, now)
+end
+if freed > 0 and redis.call('EXISTS', room) == 1 then
+    redis.call('PUBLISH', ARGV[5], freed)
 end
 return 1

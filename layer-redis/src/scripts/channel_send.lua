@@ -1,10 +1,15 @@
 -- Appends messages to a channel as far as its capacity goes; says how many.
--- KEYS: list, statistics
+-- What is due by now goes first.
+-- KEYS: list, statistics, delayed, waiting
 -- ARGV: capacity, expiry_ms, list_ttl_ms, statistics_ttl_s (0: none), message...
-local list, statistics = KEYS[1], KEYS[2]
+local list, statistics, delayed, waiting = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local capacity, expiry = tonumber(ARGV[1]), tonumber(ARGV[2])
 local asked = #ARGV - 4
 local now = now_ms()
+if redis.call('EXISTS', delayed) == 1 then
+    local grace = tonumber(ARGV[3]) - expiry
+    admit_due(list, statistics, ARGV[4], delayed, waiting, capacity, expiry, grace, now)
+end
 local length = redis.call('LLEN', list)
 local expired = 0
 -- What has expired holds no capacity; it is dropped as far as it matters.

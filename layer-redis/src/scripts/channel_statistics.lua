@@ -1,7 +1,7 @@
 -- What happened on a channel: sent, received, full, expired, pending, age_ms
--- (-1: nothing waits), and whether that is all (1) or more has expired than is
+-- (-1: nothing waits), delayed, and whether that is all (1) or more has expired than is
 -- dropped and counted in one step (0).
--- KEYS: list, statistics
+-- KEYS: list, statistics, delayed
 -- ARGV: expiry_ms, statistics_ttl_s (0: none), entries_max, bytes_max
 local list, statistics = KEYS[1], KEYS[2]
 local now = now_ms()
@@ -15,5 +15,6 @@ end
 answer[5] = redis.call('LLEN', list)
 local head = redis.call('LINDEX', list, 0)
 answer[6] = head and math.max(now - (deadline(head) - tonumber(ARGV[1])), 0) or -1
-answer[7] = all and 1 or 0
+answer[7] = redis.call('ZCARD', KEYS[3])
+answer[8] = all and 1 or 0
 return answer

@@ -18,6 +18,7 @@ pub mod at_most_once;
 pub mod cancel_safety;
 pub mod capacity;
 pub mod close;
+pub mod delay;
 pub mod errors;
 pub mod expiry;
 pub mod fairness;
@@ -26,6 +27,7 @@ pub mod fifo;
 pub mod flush;
 pub mod groups;
 pub mod inbox;
+pub mod late_replies;
 pub mod lease;
 pub mod members;
 pub mod names;
@@ -160,6 +162,35 @@ macro_rules! conformance {
             flush {
                 a_flush_empties_for_every_observer
                 after_a_flush_all_goes_on
+            }
+            delay {
+                a_delayed_message_comes_when_it_is_due
+                a_waiting_receiver_is_woken_at_the_due_time
+                without_a_delay_it_is_due_at_once
+                what_is_due_first_comes_first
+                a_cancelled_message_never_comes
+                a_key_of_nothing_cancels_nothing
+                a_cancel_tells_the_truth_whenever_it_comes
+                bytes_can_be_delayed
+                a_full_channel_keeps_it_waiting
+                capacity_holds_for_what_becomes_due
+                expiry_counts_from_the_due_time
+                what_waits_for_room_expires_too
+                no_more_wait_than_may
+                an_invalid_request_harms_nobody
+                it_survives_the_death_of_who_asked
+                a_flush_takes_along_what_waits
+                what_waits_is_counted
+                many_delays_lose_and_double_nothing
+                a_closed_node_delays_nothing
+            }
+            late_replies {
+                a_delayed_reply_reaches_its_connection
+                a_delayed_reply_for_nobody_is_dropped_and_counted
+                what_is_no_reply_is_dropped
+                a_full_inbox_keeps_a_delayed_reply_waiting
+                a_flush_takes_along_delayed_replies
+                no_more_replies_wait_than_may
             }
             errors {
                 the_largest_message_passes_and_one_byte_more_does_not
