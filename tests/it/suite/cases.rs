@@ -22,6 +22,32 @@ pub async fn a_function_keeps_a_session_and_its_room(site: &Site) -> Result<()> 
     eve.quiet().await
 }
 
+pub async fn a_broadcast_reaches_whoever_is_there(site: &Site) -> Result<()> {
+    let mut present = Vec::new();
+    for number in 0..100 {
+        let mut new = site
+            .socket(&format!("/functions/crowd?name=u{number}"))
+            .await?;
+        new.say("here").await?;
+        present.push(new);
+        for socket in &mut present {
+            socket.hears(&format!("u{number} 1: here")).await?;
+        }
+    }
+    for number in (1..100).rev() {
+        let leaving = present.pop().context("nobody is left")?;
+        leaving.close().await?;
+        present[0].say("still here").await?;
+        for socket in &mut present {
+            let heard = [socket.next().await?, socket.next().await?];
+            let left = Message::text(format!("u{number} left after 1"));
+            let still = Message::text(format!("u0 {}: still here", 101 - number));
+            ensure!(heard.contains(&left) && heard.contains(&still), "{heard:?}");
+        }
+    }
+    Ok(())
+}
+
 pub async fn a_function_denies_a_handshake(site: &Site) -> Result<()> {
     let denied = site.refusal("/functions/blue?name=mallory").await?;
     ensure!(denied.contains("403"), "{denied}");

@@ -31,6 +31,7 @@ macro_rules! suite {
 
 suite!(
     a_function_keeps_a_session_and_its_room,
+    a_broadcast_reaches_whoever_is_there,
     a_function_denies_a_handshake,
     an_outbox_goes_out_whole_or_not_at_all,
     a_type_joins_its_groups_before_it_accepts,
