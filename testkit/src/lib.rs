@@ -42,6 +42,9 @@
 //! - [`CollectingSink`] is the inbox of a node without sockets;
 //! - [`redis`] starts a Redis server of a test's own.
 //!
+//! Without the feature `suite`, which is on by default, there is [`redis`]
+//! alone, with few dependencies: an application's own tests need no more.
+//!
 //! Nothing here is for use outside tests: what goes wrong panics.
 
 #![allow(
@@ -51,13 +54,21 @@
     reason = "the crate is a test: it says what it expects by panicking"
 )]
 
+#[cfg(feature = "suite")]
 mod backend;
+#[cfg(feature = "suite")]
 pub mod conformance;
+#[cfg(feature = "suite")]
 pub mod history;
+#[cfg(feature = "suite")]
 pub mod model;
 pub mod redis;
+#[cfg(feature = "suite")]
 mod sink;
 
+#[cfg(feature = "suite")]
 pub use async_trait::async_trait;
+#[cfg(feature = "suite")]
 pub use backend::{Backend, Factory, Faults};
+#[cfg(feature = "suite")]
 pub use sink::{CollectingSink, Seen};
