@@ -63,7 +63,9 @@
 //! - [`worker`] and [`layer`] are the crates behind, for what the prelude leaves
 //!   out.
 //!
-//! The feature `redis` (on by default) builds the layer between processes in.
+//! The feature `redis` (on by default) builds the layer between processes in;
+//! the feature `testing` is for dev-dependencies and brings `testing::TestApp`,
+//! which runs an application inside a test.
 
 mod app;
 mod cli;
@@ -76,6 +78,8 @@ mod settings;
 mod shell;
 mod start;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use app::{App, Listening};
 pub use layers::{Layers, OpenError};

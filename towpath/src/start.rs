@@ -150,6 +150,20 @@ impl App {
         }
     }
 
+    /// As [`into_service`](Self::into_service), with the sockets on the running
+    /// runtime, which has to have one thread.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn into_local_service(
+        self,
+        config: &Config,
+    ) -> Result<(TowpathService, Running), StartError> {
+        let mut base = Base::new(self, config).await?;
+        match base.mount_local(config).await {
+            Ok(service) => Ok((service, base.running)),
+            Err(error) => Err(base.give_up(error).await),
+        }
+    }
+
     /// Starts what a process of that role runs.
     pub(crate) async fn start_as(self, role: Role, config: &Config) -> Result<Running, StartError> {
         let mut base = Base::new(self, config).await?;
@@ -302,6 +316,20 @@ impl Base {
             handle.drain().await;
         };
         self.running.mount(config.server.drain_timeout, drain);
+        Ok(service)
+    }
+    #[cfg(feature = "testing")]
+    async fn mount_local(&mut self, config: &Config) -> Result<TowpathService, StartError> {
+        use send_wrapper::SendWrapper;
+
+        self.worker(config)?;
+        let routes = Routes::new(self.app.router.paths())?;
+        let layer = Arc::clone(self.running.layers().default_layer());
+        let settings = settings::server(config, None);
+        let (service, server) = InterfaceServer::local(settings, routes, layer).await?;
+        // It is polled on the one thread of this runtime, and dropped there.
+        let serve = |stop: CancellationToken| SendWrapper::new(server.run(stop));
+        self.running.mount(config.server.drain_timeout, serve);
         Ok(service)
     }
 }
