@@ -21,6 +21,14 @@ impl Glob {
         &self.0
     }
 
+    /// A character of the pattern that no name has, if there is one: such a
+    /// pattern matches nothing.
+    #[must_use]
+    pub fn foreign_character(&self) -> Option<char> {
+        let known = |c: char| c.is_ascii_alphanumeric() || "-_.!?*".contains(c);
+        self.0.chars().find(|&c| !known(c))
+    }
+
     /// Whether the whole of `name` fits the pattern.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

@@ -299,6 +299,24 @@ towpath.toml:2: layers.default.capacity_rules = [{ channel = \"*\", messages = 0
     );
 }
 
+#[test]
+fn globs_that_no_name_can_match_are_refused() {
+    refused(
+        &file("[worker]\nonly = [\"jobs.*\", \"jobs/*\"]"),
+        "
+towpath.toml:2: worker.only = [\"jobs.*\", \"jobs/*\"] holds \"jobs/*\", but no channel's name has '/'
+  expected: a list of globs, such as [\"thumbnails.*\"]
+  to do: correct it, or leave it out for the default, []",
+    );
+    refused(
+        &file("[layers.default]\nexpiry_rules = [{ channel = \"a b\", expiry = \"1s\" }]"),
+        "
+towpath.toml:2: layers.default.expiry_rules = [{ channel = \"a b\", expiry = \"1s\" }] holds \"a b\", but no channel's name has ' '
+  expected: a list of rules, such as [{ channel = \"thumbnails.*\", expiry = \"10m\" }]
+  to do: correct it, or leave it out for the default, []",
+    );
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn keys_that_contradict_each_other_are_refused() {

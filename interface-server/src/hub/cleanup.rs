@@ -1,9 +1,10 @@
 //! Membership changes that the shard itself makes: the end of a connection's
 //! memberships, ghosts, and what a backend has lost.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,11 +44,22 @@ pub(crate) enum Job {
     },
 }
 
+impl Job {
+    fn channel(&self) -> &ChannelName {
+        match self {
+            Self::Add { channel, .. }
+            | Self::Discard { channel, .. }
+            | Self::DiscardAll { channel } => channel,
+        }
+    }
+}
+
 /// The changes that wait or are on their way.
 #[derive(Debug, Default)]
 pub(crate) struct Cleanup {
     waiting: RefCell<VecDeque<Job>>,
-    running: Cell<usize>,
+    /// Whose changes are on their way.
+    running: RefCell<HashSet<ChannelName>>,
     signal: Signal,
 }
 
@@ -63,33 +75,55 @@ impl Cleanup {
 
     /// Whether nothing waits or is on its way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.get() == 0 && self.waiting.borrow().is_empty()
+        self.running.borrow().is_empty() && self.waiting.borrow().is_empty()
+    }
+
+    fn done(&self, channel: &ChannelName) {
+        self.running.borrow_mut().remove(channel);
+    }
+
+    /// The next change of a connection that has none on its way: the changes of
+    /// one connection are made in their order, also when the first of them has
+    /// to be tried again.
+    fn next(&self) -> Option<Job> {
+        let mut running = self.running.borrow_mut();
+        let mut waiting = self.waiting.borrow_mut();
+        let free = |job: &Job| !running.contains(job.channel());
+        let job = waiting.iter().position(free)?;
+        let job = waiting.remove(job)?;
+        running.insert(job.channel().clone());
+        Some(job)
     }
 }
 
 /// Makes changes for as long as the shard lives.
 pub(crate) async fn run(shard: Rc<Shard>) {
     let cleanup = &shard.cleanup;
-    let mut running: FuturesUnordered<LocalBoxFuture<'static, ()>> = FuturesUnordered::new();
+    let mut running: FuturesUnordered<LocalBoxFuture<'static, ChannelName>> =
+        FuturesUnordered::new();
     loop {
         while running.len() < RUNNING_MAX {
-            let Some(job) = cleanup.waiting.borrow_mut().pop_front() else {
+            let Some(job) = cleanup.next() else {
                 break;
             };
             let until = Instant::now() + shard.layer.limits().lease;
             let layer = std::sync::Arc::clone(&shard.layer);
-            let mut change = async move { change(&*layer, &job, until).await }.boxed_local();
-            if poll!(&mut change).is_pending() {
-                running.push(change);
+            let mut changing = async move {
+                change(&*layer, &job, until).await;
+                job.channel().clone()
+            }
+            .boxed_local();
+            match poll!(&mut changing) {
+                Poll::Ready(channel) => cleanup.done(&channel),
+                Poll::Pending => running.push(changing),
             }
         }
-        cleanup.running.set(running.len());
-        if running.is_empty() {
+        if cleanup.is_idle() {
             shard.progress.notify();
         }
         tokio::select! {
             biased;
-            Some(()) = running.next(), if !running.is_empty() => {}
+            Some(channel) = running.next(), if !running.is_empty() => cleanup.done(&channel),
             () = cleanup.signal.notified() => {}
         }
     }
@@ -114,5 +148,29 @@ async fn change(layer: &dyn ChannelLayer, job: &Job, until: Instant) {
             }
             Ok(()) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towpath_layer_core::{LocalId, NodeId, SeededEntropy};
+
+    use super::*;
+
+    #[test]
+    fn the_changes_of_one_connection_are_made_in_their_order() {
+        let node = NodeId::random(&SeededEntropy::new(1));
+        let channel = |id| ChannelName::reply(node, LocalId(id));
+        let cleanup = Cleanup::default();
+        for id in [1, 1, 2] {
+            let channel = channel(id);
+            cleanup.push(Job::DiscardAll { channel });
+        }
+        let next = || cleanup.next().map(|job| job.channel().clone());
+        assert_eq!(next(), Some(channel(1)));
+        assert_eq!(next(), Some(channel(2)));
+        assert_eq!(next(), None);
+        cleanup.done(&channel(1));
+        assert_eq!(next(), Some(channel(1)));
     }
 }

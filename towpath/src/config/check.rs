@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_layer_core::GroupName;
+use towpath_layer_core::{Glob, GroupName};
 use tracing_subscriber::EnvFilter;
 
 use super::section::{Field, Kind};
@@ -104,9 +104,25 @@ fn bounds(loaded: &Loaded) -> Vec<Problem> {
             problems.push(problem(loaded, key, "is too small"));
         } else if empty_rule {
             problems.push(problem(loaded, key, "holds a rule that lets nothing wait"));
+        } else if let Some((glob, foreign)) = impossible_glob(*kind, value) {
+            let reason = format!("holds {glob:?}, but no channel's name has {foreign:?}");
+            problems.push(problem(loaded, key, &reason));
         }
     }
     problems
+}
+
+/// A glob that no name can match, and the character that is the reason.
+fn impossible_glob(kind: Kind, value: &toml::Value) -> Option<(&str, char)> {
+    let globs = match kind {
+        Kind::Globs | Kind::Capacities | Kind::Expiries => value.as_array()?,
+        _ => return None,
+    };
+    globs.iter().find_map(|glob| {
+        let glob = glob.as_str().or_else(|| glob.get("channel")?.as_str())?;
+        let foreign = Glob::new(glob).foreign_character()?;
+        Some((glob, foreign))
+    })
 }
 
 fn is_zero(value: &toml::Value) -> bool {
