@@ -186,7 +186,7 @@ fn stats(statistics: &Statistics, json: bool) -> Result<()> {
         return Ok(output::json(statistics)?);
     }
     let head = [
-        "channel", "sent", "received", "pending", "oldest", "full", "expired",
+        "channel", "sent", "received", "pending", "oldest", "delayed", "full", "expired",
     ];
     let mut rows = vec![head.map(str::to_owned)];
     let channels = statistics.channels.iter();
@@ -195,17 +195,18 @@ fn stats(statistics: &Statistics, json: bool) -> Result<()> {
     output::table(&rows, 1)?;
     let Statistics {
         nodes,
+        delayed,
         dropped,
         stale,
         lost,
         ..
     } = statistics;
     Ok(output::line(&format!(
-        "\n{nodes} nodes alive, this command included; {lost} events lost, {stale} completions stale, {dropped} replies dropped"
+        "\n{nodes} nodes alive, this command included; {delayed} messages delayed, {lost} events lost, {stale} completions stale, {dropped} replies dropped"
     ))?)
 }
 
-fn row(name: &str, channel: &ChannelStatistics) -> [String; 7] {
+fn row(name: &str, channel: &ChannelStatistics) -> [String; 8] {
     let oldest = channel
         .oldest_age
         .map_or("-".to_owned(), |age| format!("{:.1}s", age.as_secs_f64()));
@@ -215,6 +216,7 @@ fn row(name: &str, channel: &ChannelStatistics) -> [String; 7] {
         channel.received.to_string(),
         channel.pending.to_string(),
         oldest,
+        channel.delayed.to_string(),
         channel.full.to_string(),
         channel.expired.to_string(),
     ]
