@@ -85,7 +85,7 @@ pub use app::{App, Listening};
 pub use layers::{Layers, OpenError};
 pub use running::Running;
 pub use start::StartError;
-pub use towpath_interface_server::TowpathService;
+pub use towpath_interface_server::{FirstSession, ReplyChannel, TowpathService};
 pub use towpath_layer_core as layer;
 pub use towpath_worker as worker;
 
@@ -96,6 +96,8 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../../docs/consumers.md")]
     struct Consumers;
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
     #[doc = include_str!("../../docs/tutorial.md")]
     struct Tutorial;
 }

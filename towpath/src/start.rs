@@ -106,7 +106,9 @@ impl App {
     /// The addresses in the configuration and [`http`](Self::http) are not
     /// used: that server has its own. A peer's address reaches the consumers if
     /// the request carries a [`SocketAddr`](std::net::SocketAddr) as an
-    /// extension.
+    /// extension. A [`FirstSession`](crate::FirstSession) as an extension is
+    /// what `Session<T>` is at connect, in place of `T::default()`: so a
+    /// middleware that knows who is there says so.
     ///
     /// # Errors
     ///

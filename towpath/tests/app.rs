@@ -228,6 +228,30 @@ async fn sockets_are_mounted_in_axum() {
 }
 
 #[tokio::test]
+async fn a_middleware_gives_the_first_session() {
+    let (sockets, running) = app()
+        .state(Seen::default())
+        .into_service(&config())
+        .await
+        .unwrap();
+    let first = towpath::FirstSession::of(&41_u32).unwrap();
+    let router = axum::Router::new()
+        .fallback_service(sockets)
+        .layer(axum::Extension(first));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tasks = tokio_util::task::TaskTracker::new();
+    let server = tasks.spawn(async move { axum::serve(listener, router).await });
+
+    let mut ada = client(address, "/room/lock").await;
+    ada.send(Message::text("hi")).await.unwrap();
+    let expected = Message::text(r#"{"by":42,"text":"hi"}"#);
+    assert_eq!(hear(&mut ada).await, expected);
+    tokio::join!(running.stop(), closed(&mut ada));
+    server.abort();
+}
+
+#[tokio::test]
 async fn a_path_without_a_route_is_refused() {
     let (running, address) = start(app().state(Seen::default())).await;
     let error = connect_async(format!("ws://{address}/nowhere"))
