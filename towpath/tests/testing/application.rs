@@ -12,6 +12,7 @@ on_both! {
     a_test_sends_to_a_group
     two_applications_know_nothing_of_each_other
     a_stop_sees_everybody_off
+    a_dropped_application_ends_by_itself
     a_configuration_is_the_tests_own
     ticks_come_until_they_are_stopped
 }
@@ -82,6 +83,13 @@ async fn a_stop_sees_everybody_off(start: Backend) {
     assert_eq!(code, 1012);
     let closed = layer.ping().await;
     assert!(closed.is_err(), "{closed:?}");
+}
+
+async fn a_dropped_application_ends_by_itself(start: Backend) {
+    let app = start(app()).await;
+    let mut ada = app.websocket("/room/lock").await.accepted();
+    drop(app);
+    assert_eq!(ada.recv_closed().await.0, 1012);
 }
 
 async fn a_configuration_is_the_tests_own(start: Backend) {

@@ -1,6 +1,7 @@
 //! What goes over an open socket.
 
 use serde_json::json;
+use towpath::testing::TestApp;
 
 use crate::world::{Backend, Opening, app};
 
@@ -13,6 +14,7 @@ on_both! {
     a_close_tells_its_code_both_ways
     a_lost_connection_is_1006
     empty_frames_are_frames
+    a_large_message_goes_both_ways
     nothing_comes_to_who_is_alone
 }
 
@@ -110,6 +112,14 @@ async fn empty_frames_are_frames(start: Backend) {
     assert_eq!(ada.recv_bytes().await, b"".as_slice());
 }
 
+async fn a_large_message_goes_both_ways(start: Backend) {
+    let app = start(app()).await;
+    let mut ada = app.websocket("/echo").await.accepted();
+    let large = vec![7; 1 << 20];
+    ada.send_bytes(large.clone()).await;
+    assert_eq!(ada.recv_bytes().await, large);
+}
+
 async fn nothing_comes_to_who_is_alone(start: Backend) {
     let app = start(app()).await;
     let mut ada = app.websocket("/room/lock").await.accepted();
@@ -119,4 +129,28 @@ async fn nothing_comes_to_who_is_alone(start: Backend) {
     ben.assert_nothing().await;
     ben.close(1000, "").await;
     ben.assert_nothing().await;
+}
+
+#[tokio::test]
+async fn a_client_whose_test_reads_nothing_is_a_slow_one_at_last() {
+    let app = TestApp::memory(app()).await;
+    let mut ada = app.websocket("/room/lock").await.accepted();
+    let text = "x".repeat(4 << 10);
+    for _ in 0..1200 {
+        app.group_send_text("room.lock", text.as_str()).await;
+        app.settle().await;
+    }
+    for _ in 0..1024 {
+        assert_eq!(ada.recv_text().await, text);
+    }
+    let mut more = 0;
+    let closed = loop {
+        let next = std::panic::AssertUnwindSafe(ada.recv_text());
+        match futures_util::FutureExt::catch_unwind(next).await {
+            Ok(_) => more += 1,
+            Err(_) => break app.transcript(),
+        }
+    };
+    assert!(more < 100, "{more}");
+    assert!(closed.contains("close 1013"), "{closed}");
 }
