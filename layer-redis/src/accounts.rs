@@ -278,12 +278,15 @@ impl Core {
 
     fn statistics_command(&self, channel: &ChannelName) -> Cmd {
         let keys = self.keys.channel(channel);
-        let mut command = CHANNEL_STATISTICS.call([&*keys.list, &keys.statistics, &keys.delayed]);
+        let mut command =
+            CHANNEL_STATISTICS.call([&*keys.list, &keys.statistics, &keys.delayed, &keys.waiting]);
         command
             .arg(millis(self.limits.expiry_of(channel)))
             .arg(statistics_ttl_s(channel))
             .arg(EXPIRED_STEP_MAX)
-            .arg(EXPIRED_STEP_BYTES);
+            .arg(EXPIRED_STEP_BYTES)
+            .arg(self.limits.capacity_of(channel))
+            .arg(millis(LIST_GRACE));
         command
     }
 }

@@ -57,7 +57,7 @@ scripts! {
     CHANNEL_RETURN "scripts/channel_return.lua";
     CHANNEL_ACCOUNT "scripts/channel_account.lua" with DELAYED;
     CHANNEL_ROOM "scripts/channel_room.lua";
-    CHANNEL_STATISTICS "scripts/channel_statistics.lua";
+    CHANNEL_STATISTICS "scripts/channel_statistics.lua" with DELAYED;
     INBOX_PUSH "scripts/inbox_push.lua";
     INBOX_DRAIN "scripts/inbox_drain.lua" with DELAYED;
     INBOX_ROOM "scripts/inbox_room.lua";

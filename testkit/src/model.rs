@@ -35,6 +35,10 @@ const BRIEF: Duration = Duration::from_secs(2);
 /// How much time a [`Step::Pass`] lets pass.
 const PASS: Duration = Duration::from_secs(3);
 
+/// How long a delayed message waits: past what a backend in real time takes
+/// between two passes, and over within one.
+const DELAY: Duration = Duration::from_millis(2_500);
+
 /// How many steps a run has, at most.
 const STEPS_MAX: usize = 40;
 
@@ -50,6 +54,20 @@ pub enum Step {
         channel: usize,
         /// Messages in the batch.
         count: usize,
+    },
+    /// Sends to a channel, to arrive after the next [`Step::Pass`].
+    SendLater {
+        /// The node that sends.
+        node: usize,
+        /// The channel.
+        channel: usize,
+        /// How many messages, one after the other.
+        count: usize,
+    },
+    /// Cancels the delayed message that was sent last and not cancelled yet.
+    Cancel {
+        /// The node that cancels.
+        node: usize,
     },
     /// Receives what waits on a channel.
     Receive {
@@ -115,7 +133,8 @@ pub enum Step {
         /// The connection.
         member: usize,
     },
-    /// Lets time pass: what waits on the brief channel expires.
+    /// Lets time pass: what waits on the brief channel expires, and what was
+    /// delayed before is due.
     Pass,
     /// Empties the layer.
     Flush {
@@ -137,6 +156,8 @@ pub enum Shown {
     Members(BTreeMap<usize, Vec<u8>>),
     /// The groups of a connection.
     Groups(Vec<usize>),
+    /// Whether a message was still waiting, if there was one to cancel.
+    Cancelled(Option<bool>),
     /// Nothing but success.
     Done,
 }
@@ -166,6 +187,9 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (node.clone(), channel.clone(), 1..5usize)
             .prop_map(|(node, channel, count)| Step::Send { node, channel, count }),
+        4 => (node.clone(), channel.clone(), 1..4usize)
+            .prop_map(|(node, channel, count)| Step::SendLater { node, channel, count }),
+        2 => node.clone().prop_map(|node| Step::Cancel { node }),
         5 => (node.clone(), channel, 1..6usize)
             .prop_map(|(node, channel, max)| Step::Receive { node, channel, max }),
         3 => (node.clone(), member.clone()).prop_map(|(node, to)| Step::Reply { node, to }),

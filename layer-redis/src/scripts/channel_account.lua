@@ -20,6 +20,7 @@ end
 if freed > 0 and redis.call('EXISTS', delayed) == 1 then
     local capacity, expiry, grace = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
     local now = now_ms()
+    local admit_due = delays().admit_due
     freed = freed
         - admit_due(list, statistics, ARGV[1], delayed, waiting, capacity, expiry, grace, now)
 end

@@ -4,5 +4,5 @@
 -- ARGV: capacity, expiry_ms, grace_ms, statistics_ttl_s (0: none)
 local capacity, expiry, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 return {
-    admit_due(KEYS[1], KEYS[2], ARGV[4], KEYS[3], KEYS[4], capacity, expiry, grace, now_ms()),
+    delays().admit_due(KEYS[1], KEYS[2], ARGV[4], KEYS[3], KEYS[4], capacity, expiry, grace, now_ms()),
 }

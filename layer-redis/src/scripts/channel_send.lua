@@ -8,7 +8,7 @@ local asked = #ARGV - 4
 local now = now_ms()
 if redis.call('EXISTS', delayed) == 1 then
     local grace = tonumber(ARGV[3]) - expiry
-    admit_due(list, statistics, ARGV[4], delayed, waiting, capacity, expiry, grace, now)
+    delays().admit_due(list, statistics, ARGV[4], delayed, waiting, capacity, expiry, grace, now)
 end
 local length = redis.call('LLEN', list)
 local expired = 0

@@ -6,7 +6,7 @@ local held = redis.call('HGET', waiting, ARGV[1])
 if not held then
     return 0
 end
-take_delayed(delayed, waiting, string.sub(held, 1, 8) .. ARGV[1], ARGV[1])
+delays().take(delayed, waiting, string.sub(held, 1, 8) .. ARGV[1], ARGV[1])
 if delayed_of then
     local place = string.sub(held, 17, 32)
     if redis.call('HINCRBY', delayed_of, place, -1) <= 0 then

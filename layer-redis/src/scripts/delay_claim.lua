@@ -13,6 +13,6 @@ end
 if #due > 0 then
     redis.call('PEXPIRE', claims, 60 * ARGV[2])
 end
-local next = next_due(registry)
+local next = delays().next_due(registry)
 table.insert(due, 1, next < 0 and -1 or math.max(next - now, 0))
 return due

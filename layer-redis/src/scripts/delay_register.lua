@@ -6,7 +6,7 @@
 local registry, claims = KEYS[1], KEYS[2]
 local delay = tonumber(ARGV[2])
 local due = now_ms() + delay
-local first = next_due(registry)
+local first = delays().next_due(registry)
 redis.call('HDEL', claims, ARGV[1])
 redis.call('ZADD', registry, 'LT', due, ARGV[1])
 keep(registry, delay + tonumber(ARGV[3]))

@@ -19,5 +19,5 @@ for i = 2, #ARGV, 2 do
         redis.call('ZADD', registry, 'LT', time, target)
     end
 end
-local next = next_due(registry)
+local next = delays().next_due(registry)
 return next < 0 and -1 or math.max(next - now_ms(), 0)

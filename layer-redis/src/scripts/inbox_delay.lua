@@ -8,14 +8,15 @@ local delayed, waiting, delayed_of = KEYS[4], KEYS[5], KEYS[6]
 local delay, expiry = tonumber(ARGV[6]), tonumber(ARGV[7])
 local ttl = expiry + tonumber(ARGV[8])
 local now = now_ms()
+local delays = delays()
 if tonumber(redis.call('HGET', delayed_of, ARGV[10]) or 0) >= tonumber(ARGV[5]) then
     return -1
 end
 local until_ms = struct.pack('>I8', now + delay + expiry)
-put_delayed(delayed, waiting, now, delay, ttl, ARGV[9], until_ms .. ARGV[10] .. ARGV[11])
+delays.put(delayed, waiting, now, delay, ttl, ARGV[9], until_ms .. ARGV[10] .. ARGV[11])
 redis.call('HINCRBY', delayed_of, ARGV[10], 1)
 keep(delayed_of, delay + ttl)
 if delay > 0 then
     return 0
 end
-return (deliver_due(KEYS, ARGV, now))
+return (delays.deliver_due(KEYS, ARGV, now))

@@ -2,4 +2,4 @@
 -- again, in milliseconds of this server's time (-1: never).
 -- KEYS: lease, inbox, bytes, delayed, waiting, delayed_of
 -- ARGV: entries_max, bytes_max, ttl_ms, holds (0 or 1)
-return { deliver_due(KEYS, ARGV, now_ms()) }
+return { delays().deliver_due(KEYS, ARGV, now_ms()) }

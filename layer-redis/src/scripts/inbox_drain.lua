@@ -1,7 +1,8 @@
 -- Takes entries from the head of a node's inbox, in order. The first element
 -- of the answer is 1 if group messages were refused since the last time, plus 2
--- if nothing is left, plus 4 if something is due that may have waited for room. If nothing is left, the owner has heard of every discard, and if it has
--- no members to announce, needs no tomb.
+-- if nothing is left, plus 4 if something is due that may have waited for room.
+-- If nothing is left, the owner has heard of every discard, and if it has no
+-- members to announce, needs no tomb.
 -- KEYS: inbox, bytes, gap, room, lease, tombs, delayed
 -- ARGV: entries_max, bytes_max, credit (bytes taken by other means), topic
 local inbox, bytes, gap, room = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -30,7 +31,7 @@ end
 if size + credit > 0 and redis.call('DEL', room) == 1 then
     redis.call('PUBLISH', ARGV[4], 0)
 end
-if first_due(KEYS[7], now_ms()) then
+if redis.call('EXISTS', KEYS[7]) == 1 and delays().first_due(KEYS[7], now_ms()) then
     answer[1] = answer[1] + 4
 end
 return answer

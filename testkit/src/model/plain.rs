@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{
-    BRIEF, CAPACITY, CAPACITY_SMALL, CHANNELS, CONNECTIONS, NODES, Observed, PASS, Shown, Step,
+    BRIEF, CAPACITY, CAPACITY_SMALL, CHANNELS, CONNECTIONS, DELAY, NODES, Observed, PASS, Shown,
+    Step,
 };
 
 #[derive(Default)]
 struct Plain {
     now: Duration,
     channels: [VecDeque<(Duration, u64)>; CHANNELS.len()],
+    /// What waits for its time: key, due time, number.
+    delayed: [VecDeque<(usize, Duration, u64)>; CHANNELS.len()],
+    /// The channels of all keys ever given out that were not cancelled.
+    keys: Vec<(usize, usize)>,
+    next_key: usize,
     members: BTreeMap<(usize, usize), u8>,
     replies: [Vec<u64>; CONNECTIONS],
 }
@@ -24,10 +30,28 @@ pub(super) fn run(steps: &[Step]) -> Observed {
     }
 }
 
+fn capacity(channel: usize) -> usize {
+    if CHANNELS[channel].starts_with("small.") {
+        CAPACITY_SMALL
+    } else {
+        CAPACITY
+    }
+}
+
 impl Plain {
     fn apply(&mut self, at: u64, step: &Step) -> Shown {
         match *step {
             Step::Send { channel, count, .. } => self.send(at, channel, count),
+            Step::SendLater { channel, count, .. } => {
+                for _ in 0..count {
+                    let due = self.now + DELAY;
+                    self.delayed[channel].push_back((self.next_key, due, at));
+                    self.keys.push((self.next_key, channel));
+                    self.next_key += 1;
+                }
+                Shown::Done
+            }
+            Step::Cancel { .. } => Shown::Cancelled(self.cancel()),
             Step::Receive { channel, max, .. } => self.receive(channel, max),
             Step::Reply { to, .. } => {
                 self.replies[to].push(at);
@@ -66,6 +90,7 @@ impl Plain {
             }
             Step::Flush { .. } => {
                 self.channels = Default::default();
+                self.delayed = Default::default();
                 self.members.clear();
                 Shown::Done
             }
@@ -78,17 +103,33 @@ impl Plain {
         members.map(|((_, member), meta)| (*member, *meta))
     }
 
-    fn drop_expired(&mut self, channel: usize) {
-        if CHANNELS[channel].starts_with("brief.") {
-            let now = self.now;
-            self.channels[channel].retain(|(sent_at, _)| now - *sent_at < BRIEF);
+    fn cancel(&mut self) -> Option<bool> {
+        let (key, channel) = self.keys.pop()?;
+        self.settle(channel);
+        let waiting = &mut self.delayed[channel];
+        let before = waiting.len();
+        waiting.retain(|(known, _, _)| *known != key);
+        Some(waiting.len() < before)
+    }
+
+    /// Drops what has expired, and lets in what is due.
+    fn settle(&mut self, channel: usize) {
+        let (now, capacity) = (self.now, capacity(channel));
+        let is_brief = CHANNELS[channel].starts_with("brief.");
+        let lives = |since: Duration| !is_brief || now - since < BRIEF;
+        let (queue, waiting) = (&mut self.channels[channel], &mut self.delayed[channel]);
+        queue.retain(|(sent_at, _)| lives(*sent_at));
+        waiting.retain(|(_, due, _)| *due > now || lives(*due));
+        while queue.len() < capacity
+            && let Some((_, due, number)) = waiting.pop_front_if(|(_, due, _)| *due <= now)
+        {
+            queue.push_back((due, number));
         }
     }
 
     fn send(&mut self, at: u64, channel: usize, count: usize) -> Shown {
-        self.drop_expired(channel);
-        let small = CHANNELS[channel].starts_with("small.");
-        let capacity = if small { CAPACITY_SMALL } else { CAPACITY };
+        self.settle(channel);
+        let capacity = capacity(channel);
         let queue = &mut self.channels[channel];
         let accepted = (0..count).map(|_| {
             let room = queue.len() < capacity;
@@ -101,10 +142,12 @@ impl Plain {
     }
 
     fn receive(&mut self, channel: usize, max: usize) -> Shown {
-        self.drop_expired(channel);
+        self.settle(channel);
         let queue = &mut self.channels[channel];
         let count = queue.len().min(max);
-        Shown::Received(queue.drain(..count).map(|(_, number)| number).collect())
+        let received = queue.drain(..count).map(|(_, number)| number).collect();
+        self.settle(channel);
+        Shown::Received(received)
     }
 
     fn group_send(&mut self, at: u64, group: usize) -> Shown {

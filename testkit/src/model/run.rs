@@ -8,10 +8,11 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use tokio::time::timeout;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, Content, Frame, GroupName, LocalId, Message, Reply, SendError,
+    ChannelLayer, ChannelName, Content, DelayKey, Frame, GroupName, LocalId, Message, Reply,
+    SendError,
 };
 
-use super::{CHANNELS, CONNECTIONS, GROUPS, NODES, Observed, Shown, Step};
+use super::{CHANNELS, CONNECTIONS, DELAY, GROUPS, NODES, Observed, Shown, Step};
 use crate::{Backend, CollectingSink};
 
 /// How long one step may take, besides the passing of time.
@@ -54,6 +55,8 @@ struct Run {
     /// Connection n is on node n modulo the number of nodes.
     connections: Vec<(LocalId, ChannelName)>,
     replies: Vec<Vec<u64>>,
+    /// The delayed messages that were not cancelled.
+    keys: Vec<DelayKey>,
 }
 
 impl Run {
@@ -77,6 +80,7 @@ impl Run {
             channels: CHANNELS.map(|name| ChannelName::new(name).unwrap()).into(),
             groups: (0..GROUPS).map(group).collect(),
             replies: vec![Vec::new(); CONNECTIONS],
+            keys: Vec::new(),
         }
     }
 
@@ -89,6 +93,12 @@ impl Run {
                 channel,
                 count,
             } => send(layer(node), &self.channels[*channel], at, *count).await,
+            Step::SendLater {
+                node,
+                channel,
+                count,
+            } => self.send_later(*node, *channel, at, *count).await,
+            Step::Cancel { node } => self.cancel(*node).await,
             Step::Receive { node, channel, max } => {
                 receive(layer(node), &self.channels[*channel], *max).await
             }
@@ -142,6 +152,24 @@ impl Run {
                 layer.flush().await.unwrap();
                 Shown::Done
             }
+        }
+    }
+
+    async fn send_later(&mut self, node: usize, channel: usize, at: u64, count: usize) -> Shown {
+        let (layer, channel) = (&self.nodes[node].layer, &self.channels[channel]);
+        for _ in 0..count {
+            let message = Content::encode(&at).unwrap().into();
+            let key = layer.send_after(DELAY, channel, message).await;
+            self.keys.push(key.unwrap());
+        }
+        Shown::Done
+    }
+
+    async fn cancel(&mut self, node: usize) -> Shown {
+        let layer = &self.nodes[node].layer;
+        match self.keys.pop() {
+            Some(key) => Shown::Cancelled(Some(layer.cancel(&key).await.unwrap())),
+            None => Shown::Cancelled(None),
         }
     }
 
@@ -217,6 +245,8 @@ async fn receive(layer: &Arc<dyn ChannelLayer>, channel: &ChannelName, max: usiz
         receiver.receive_many(&mut received, rest).await.unwrap();
     }
     receiver.close().await.unwrap();
+    // What is due has the room that this made.
+    layer.channel_statistics(channel).await.unwrap();
     let numbers = received.iter().map(|one| match &one.message {
         Message::Custom(content) => content.decode().unwrap(),
         other => panic!("not a number: {other:?}"),
