@@ -1,4 +1,4 @@
-//! One channel: a queue with capacity and expiry, and those who wait on it.
+//! One channel: its queue, and those who wait on it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,42 +12,13 @@ use towpath_layer_core::{
 };
 
 use crate::agenda::Agenda;
-use crate::delayed::{Delayed, Turn, Waiting};
+use crate::delayed::{Turn, Waiting};
+use crate::queue::{Counts, Queue, Settled};
 
 /// Where one receiver waits.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     pub(crate) waker: AtomicWaker,
-}
-
-/// What happened on a channel.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) full: u64,
-    pub(crate) expired: u64,
-}
-
-impl Counts {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.sent += other.sent;
-        self.received += other.received;
-        self.full += other.full;
-        self.expired += other.expired;
-    }
-
-    pub(crate) fn statistics(self) -> ChannelStatistics {
-        ChannelStatistics {
-            sent: self.sent,
-            received: self.received,
-            full: self.full,
-            expired: self.expired,
-            pending: 0,
-            delayed: 0,
-            oldest_age: None,
-        }
-    }
 }
 
 /// Why a message was not enqueued.
@@ -71,90 +42,24 @@ pub(crate) enum NotDelayed {
 #[derive(Debug)]
 pub(crate) struct Channel {
     name: ChannelName,
-    capacity: usize,
-    expiry: Duration,
     delayed_max: usize,
     state: Mutex<State>,
     room: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    queue: VecDeque<Queued>,
-    delayed: Delayed<Message>,
+    queue: Queue,
     /// Receivers that found every channel of theirs empty, the longest waiting
     /// first. While a message is here and somebody waits, at least one receiver
     /// was woken and is on its way; when it is done it wakes the next.
     waiting: VecDeque<Arc<Seat>>,
     receivers: usize,
     room_wanted: usize,
-    counts: Counts,
     removed: bool,
 }
 
-/// What a look at a channel has changed.
-#[derive(Debug, Clone, Copy)]
-struct Settled {
-    /// Places that have become free.
-    freed: usize,
-    /// Messages that were let in.
-    admitted: usize,
-}
-
-#[derive(Debug)]
-struct Queued {
-    /// When it was sent, or was due to be.
-    sent_at: Duration,
-    id: MessageId,
-    message: Message,
-}
-
 impl State {
-    /// Drops what nobody received in time. Returns how much.
-    fn drop_expired(&mut self, now: Duration, expiry: Duration) -> usize {
-        let before = self.queue.len();
-        while let Some(head) = self.queue.front()
-            && now.saturating_sub(head.sent_at) >= expiry
-        {
-            self.queue.pop_front();
-        }
-        let dropped = before - self.queue.len();
-        self.counts.expired += dropped as u64;
-        dropped
-    }
-
-    /// Drops what nobody received in time, then lets in what is due, as far as
-    /// there is room. So every message stands behind those that were sent, or
-    /// due, before it, and they expire in that order.
-    fn settle(&mut self, now: Duration, channel: &Channel) -> Settled {
-        let dropped = self.drop_expired(now, channel.expiry);
-        let admitted = self.admit_due(now, channel);
-        Settled {
-            freed: dropped.saturating_sub(admitted),
-            admitted,
-        }
-    }
-
-    fn admit_due(&mut self, now: Duration, channel: &Channel) -> usize {
-        let mut admitted = 0;
-        while self.queue.len() < channel.capacity
-            && let Some(((due, _), waiting)) = self.delayed.pop_due(now)
-        {
-            if now.saturating_sub(due) >= channel.expiry {
-                self.counts.expired += 1;
-                continue;
-            }
-            self.counts.sent += 1;
-            self.queue.push_back(Queued {
-                sent_at: due,
-                id: waiting.id,
-                message: waiting.body,
-            });
-            admitted += 1;
-        }
-        admitted
-    }
-
     fn next_waiting(&mut self) -> Option<Arc<Seat>> {
         if self.queue.is_empty() {
             return None;
@@ -167,13 +72,14 @@ impl Channel {
     pub(crate) fn new(name: ChannelName, limits: &Limits, counts: Counts) -> Self {
         Self {
             delayed_max: usize::try_from(limits.delayed_max).unwrap_or(usize::MAX),
-            capacity: usize::try_from(limits.capacity_of(&name)).unwrap_or(usize::MAX),
-            expiry: limits.expiry_of(&name),
-            name,
             state: Mutex::new(State {
-                counts,
-                ..State::default()
+                queue: Queue::new(&name, limits, counts),
+                waiting: VecDeque::new(),
+                receivers: 0,
+                room_wanted: 0,
+                removed: false,
             }),
+            name,
             room: Notify::new(),
         }
     }
@@ -195,18 +101,13 @@ impl Channel {
         }
         // Read under the lock: entries expire in the order of the queue.
         let now = clock.now();
-        let settled = state.settle(now, self);
-        if state.queue.len() >= self.capacity {
-            state.counts.full += 1;
+        let settled = state.queue.settle(now);
+        if state.queue.is_full() {
+            state.queue.counts.full += 1;
             self.wake(state, settled);
             return Err(NotPushed::Full);
         }
-        state.counts.sent += 1;
-        state.queue.push_back(Queued {
-            sent_at: now,
-            id,
-            message,
-        });
+        state.queue.push(now, id, message);
         let seat = state.waiting.pop_front();
         // One of the freed places is taken again by this message.
         let room = state.room_wanted.min(settled.freed.saturating_sub(1));
@@ -246,23 +147,17 @@ impl Channel {
         wait: impl FnOnce(&mut VecDeque<Arc<Seat>>),
     ) -> usize {
         let mut state = self.state.lock();
-        let before = state.settle(now, self);
-        let count = state.queue.len().min(max);
+        let before = state.queue.settle(now);
         if state.queue.is_empty() {
             wait(&mut state.waiting);
         }
-        buffer.extend(state.queue.drain(..count).map(|queued| Received {
-            channel: self.name.clone(),
-            id: queued.id,
-            message: queued.message,
-        }));
-        state.counts.received += count as u64;
-        let admitted = state.admit_due(now, self);
-        let settled = Settled {
-            freed: (before.freed + count).saturating_sub(admitted),
-            admitted: before.admitted + admitted,
+        let count = state.queue.take(&self.name, buffer, max);
+        let after = Settled {
+            freed: before.freed + count,
+            ..before
         };
-        self.wake(state, settled);
+        let admitted = state.queue.admit_due(now);
+        self.wake(state, after.and_admitted(admitted));
         count
     }
 
@@ -291,33 +186,31 @@ impl Channel {
             return Err(NotDelayed::Removed(Box::new(waiting)));
         }
         let now = clock.now();
-        let mut settled = state.settle(now, self);
-        if state.delayed.len() >= self.delayed_max {
-            state.counts.full += 1;
+        let settled = state.queue.settle(now);
+        if state.queue.delayed.len() >= self.delayed_max {
+            state.queue.counts.full += 1;
             self.wake(state, settled);
             return Err(NotDelayed::Full);
         }
         let turn = agenda.book(now.saturating_add(delay), &self.name);
-        state.delayed.put(turn, waiting);
-        let admitted = state.admit_due(now, self);
-        settled.freed = settled.freed.saturating_sub(admitted);
-        settled.admitted += admitted;
-        self.wake(state, settled);
+        state.queue.delayed.put(turn, waiting);
+        let admitted = state.queue.admit_due(now);
+        self.wake(state, settled.and_admitted(admitted));
         Ok(())
     }
 
     /// Lets in what is due, as far as there is room.
     pub(crate) fn admit_due(&self, clock: &dyn Clock) {
         let mut state = self.state.lock();
-        let settled = state.settle(clock.now(), self);
+        let settled = state.queue.settle(clock.now());
         self.wake(state, settled);
     }
 
     /// Takes away a message that waits for its time, or for room.
     pub(crate) fn cancel(&self, clock: &dyn Clock, key: u128) -> Option<Turn> {
         let mut state = self.state.lock();
-        let settled = state.settle(clock.now(), self);
-        let turn = state.delayed.cancel(key);
+        let settled = state.queue.settle(clock.now());
+        let turn = state.queue.delayed.cancel(key);
         self.wake(state, settled);
         turn
     }
@@ -348,8 +241,8 @@ impl Channel {
             let mut signal = std::pin::pin!(signal);
             let wanted = {
                 let mut state = self.state.lock();
-                let settled = state.settle(clock.now(), self);
-                if state.queue.len() < self.capacity {
+                let settled = state.queue.settle(clock.now());
+                if !state.queue.is_full() {
                     self.wake(state, settled);
                     return;
                 }
@@ -375,9 +268,10 @@ impl Channel {
     /// it; what was counted on it goes along.
     pub(crate) fn remove_if_idle(&self, now: Duration) -> Option<Counts> {
         let mut state = self.state.lock();
-        let settled = state.settle(now, self);
-        state.removed = state.queue.is_empty() && state.delayed.is_empty() && state.receivers == 0;
-        let counts = state.removed.then_some(state.counts);
+        let settled = state.queue.settle(now);
+        state.removed =
+            state.queue.is_empty() && state.queue.delayed.is_empty() && state.receivers == 0;
+        let counts = state.removed.then_some(state.queue.counts);
         self.wake(state, settled);
         counts
     }
@@ -386,22 +280,14 @@ impl Channel {
     pub(crate) fn flush(&self) {
         let mut state = self.state.lock();
         state.queue.clear();
-        state.delayed.clear();
-        state.counts = Counts::default();
         drop(state);
         self.room.notify_waiters();
     }
 
     pub(crate) fn statistics(&self, now: Duration) -> ChannelStatistics {
         let mut state = self.state.lock();
-        let settled = state.settle(now, self);
-        let oldest = state.queue.front().map(|head| head.sent_at);
-        let statistics = ChannelStatistics {
-            pending: state.queue.len() as u64,
-            delayed: state.delayed.len() as u64,
-            oldest_age: oldest.map(|sent_at| now.saturating_sub(sent_at)),
-            ..state.counts.statistics()
-        };
+        let settled = state.queue.settle(now);
+        let statistics = state.queue.statistics(now);
         self.wake(state, settled);
         statistics
     }

@@ -10,8 +10,9 @@ use towpath_layer_core::{
 };
 
 use crate::agenda::Agenda;
-use crate::channel::{Channel, Counts, NotDelayed, NotPushed};
+use crate::channel::{Channel, NotDelayed, NotPushed};
 use crate::delayed::Waiting;
+use crate::queue::Counts;
 use crate::sharded::Sharded;
 
 /// Shared channels not in use whose counts are kept apart; those of others are

@@ -47,6 +47,11 @@ impl<T> Delayed<T> {
         self.turns.insert(turn, waiting);
     }
 
+    /// When the first is due.
+    pub(crate) fn next(&self) -> Option<Duration> {
+        self.turns.first_key_value().map(|((due, _), _)| *due)
+    }
+
     /// Takes the first of those that are due at `now`.
     pub(crate) fn pop_due(&mut self, now: Duration) -> Option<(Turn, Waiting<T>)> {
         let first = self.turns.first_entry()?;

@@ -44,6 +44,7 @@ mod groups;
 mod late_replies;
 mod layer;
 mod node;
+mod queue;
 mod receiver;
 mod sharded;
 
