@@ -1,6 +1,6 @@
 //! A value whose methods take the messages of several channels.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ impl<C: Consumer> Consume for Bound<C> {
 
     fn check(&self, place: &Place<'_>) -> Result<(), String> {
         let place = Place {
-            has_this: true,
+            this: Some(TypeId::of::<C>()),
             ..*place
         };
         self.method.check(&place)
@@ -139,10 +139,11 @@ impl<C> Deref for This<C> {
 
 impl<C: Send + Sync + 'static> FromContext for This<C> {
     fn check(place: &Place<'_>) -> Result<(), String> {
-        if place.has_this {
-            return Ok(());
+        match place.this {
+            Some(this) if this == TypeId::of::<C>() => Ok(()),
+            Some(_) => Err(format!("this is no method of a {}", short_name::<C>())),
+            None => Err("only the methods of a Consumer can take This".to_owned()),
         }
-        Err("only the methods of a Consumer can take This".to_owned())
     }
 
     async fn from_context(context: &Context) -> Result<Self> {

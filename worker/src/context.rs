@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 use towpath_layer_core::{
     Application, ChannelLayer, ChannelName, Content, Event, EventKind, Frame, GroupChange,
-    Handshake,
+    Handshake, Message, Reply,
 };
 
 use crate::demultiplexer::wire;
@@ -275,11 +275,16 @@ impl Context {
         E::from_context(self).await
     }
 
-    /// The conversation's session, or the stream's, as the last event left it.
+    /// The conversation's session, or the stream's, as the last event or who
+    /// ran before in this one left it.
     pub(crate) fn session(&self) -> Option<Bytes> {
-        match &self.framing().stream {
-            Some(stream) => Some(self.slot(&wire::slot(stream))),
-            None => Some(self.event()?.session.clone()),
+        let event = self.event()?;
+        if let Some(stream) = &self.framing().stream {
+            return Some(self.slot(&wire::slot(stream)));
+        }
+        match &self.whole().effects.lock().session {
+            Some(Ok(kept)) => Some(kept.clone()),
+            Some(Err(_)) | None => Some(event.session.clone()),
         }
     }
 
@@ -301,9 +306,10 @@ impl Context {
         kept.unwrap_or_else(|| whole.envelope.slot(name))
     }
 
-    /// Keeps a state under a name from this event on, if the consumer returns
-    /// without an error. It counts to the size of the session; an empty one
-    /// takes no room.
+    /// Keeps a state under a name from this event on, unless the event fails or
+    /// is refused; the failure of one stream of a demultiplexer does not undo
+    /// it. It counts to the size of the session; an empty one takes no room.
+    /// Names that begin with `stream:` are the demultiplexer's.
     pub fn keep_slot(&self, name: &str, state: Bytes) {
         self.whole().effects.lock().keep_slot(name, state);
     }
@@ -312,12 +318,52 @@ impl Context {
         self.whole().effects.lock().note_group(change);
     }
 
-    pub(crate) fn note_answer(&self, answer: Answer) {
-        self.whole().effects.lock().answer.get_or_insert(answer);
+    pub(crate) fn note_answer(&self, answer: Option<Answer>, waits: bool) {
+        self.whole().effects.lock().note_answer(answer, waits);
     }
 
     pub(crate) fn answer(&self) -> Option<Answer> {
         self.whole().effects.lock().answer
+    }
+
+    /// Accepts the handshake with that subprotocol, if nobody names another.
+    pub(crate) fn prefer_subprotocol(&self, subprotocol: &'static str) {
+        let accept = &mut self.whole().effects.lock().accept;
+        let preferred = || ByteString::from_static(subprotocol);
+        accept.subprotocol.get_or_insert_with(preferred);
+    }
+
+    /// Accepts the handshake with a header field more.
+    ///
+    /// # Errors
+    ///
+    /// An internal [`Error`] if there is no handshake, or it is answered.
+    pub(crate) fn add_accept_header(&self, name: &'static str, value: Bytes) -> Result {
+        self.handshake()?;
+        let effects = &mut *self.whole().effects.lock();
+        if effects.answer.is_some() {
+            let reason = "the handshake is answered; what goes along is added before";
+            return Err(Error::internal(reason));
+        }
+        let field = (ByteString::from_static(name), value);
+        effects.accept.headers.push(field);
+        Ok(())
+    }
+
+    /// Completes the reply that accepts the handshake.
+    pub(crate) fn complete_accept(&self, reply: &mut Reply) {
+        if self.kind() == PlaceKind::Connect {
+            self.whole().effects.lock().complete_accept(reply);
+        }
+    }
+
+    /// Whether it is an event of one stream of a demultiplexer.
+    pub(crate) fn in_stream(&self) -> bool {
+        self.framing().stream.is_some()
+    }
+
+    pub(crate) fn take_answer(&self) -> Option<Answer> {
+        self.whole().effects.lock().answer.take()
     }
 
     /// Puts an effect among those that go out when the consumer has returned.
@@ -325,12 +371,47 @@ impl Context {
         self.whole().effects.lock().put(effect)
     }
 
-    pub(crate) fn savepoint(&self) -> Savepoint {
-        self.whole().effects.lock().savepoint()
+    /// Puts a reply to the conversation among them.
+    pub(crate) fn put_reply(&self, mut reply: Reply) -> Result {
+        self.complete_accept(&mut reply);
+        let answer = Answer::of(&reply);
+        let channel = self.reply_channel()?.clone();
+        self.put(Effect::Send(channel, Message::Reply(reply)))?;
+        self.note_answer(answer, true);
+        Ok(())
+    }
+
+    /// Where the consumer of a stream begins.
+    pub(crate) fn savepoint(&self, stream: &str) -> Savepoint {
+        let slot = wire::slot(stream);
+        self.whole().effects.lock().savepoint(slot)
     }
 
     pub(crate) fn roll_back(&self, to: Savepoint) {
         self.whole().effects.lock().roll_back(to);
+    }
+
+    /// Drops what was put before then.
+    pub(crate) fn keep_outbox_since(&self, since: &Savepoint) {
+        let effects = &mut *self.whole().effects.lock();
+        effects.outbox = effects.take_outbox_since(since);
+    }
+
+    /// What the consumer of a stream left since then, taken to be sent, if its
+    /// session can travel.
+    pub(crate) fn take_stream_outbox(&self, since: &Savepoint) -> Result<Vec<Effect>> {
+        let whole = self.whole();
+        let effects = &mut *whole.effects.lock();
+        if let Some(Err(reason)) = &effects.session {
+            return Err(Error::internal(reason.clone()));
+        }
+        if let Input::Event(event) = &whole.input {
+            let size_max = whole.environment.layer.limits().session_size_max;
+            let kept = effects.kept(whole.envelope.clone());
+            let fits = kept.check_size(&event.session, size_max);
+            fits.map_err(Error::internal)?;
+        }
+        Ok(effects.take_outbox_since(since))
     }
 
     /// What is still to be sent of a consumer that has returned.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use towpath_layer_core::{ChannelLayer, ChannelName, GroupChange, GroupName, Message, Reply};
+use towpath_layer_core::{Accept, ChannelLayer, ChannelName, GroupChange, GroupName, Message, Reply};
 
-use crate::envelope::Slots;
+use crate::envelope::{Envelope, Slots};
 use crate::{Error, Result};
 
 /// Effects that one event's outbox holds at most.
@@ -20,8 +20,12 @@ pub(crate) struct Effects {
     pub(crate) slots: Slots,
     /// Changes of the conversation's own groups; the last one of each group.
     pub(crate) groups: Vec<GroupChange>,
-    /// How the handshake was answered, if it was.
+    /// How the handshake was answered, or will be by what waits, if it is.
     pub(crate) answer: Option<Answer>,
+    /// Whether the peer has been told that it is accepted.
+    pub(crate) accepted: bool,
+    /// What goes along when the handshake is accepted, whoever accepts it.
+    pub(crate) accept: Accept,
     /// What goes out when the consumer has returned.
     pub(crate) outbox: Vec<Effect>,
 }
@@ -56,24 +60,70 @@ pub(crate) enum Effect {
     SendAfter(Duration, ChannelName, Message),
 }
 
-/// Where a part of a consumer began, so that its failure can undo what it left.
+/// Where the consumer of a stream began, so that its failure can undo what has
+/// no effect yet: its session and what waits to be sent. Changes of groups have
+/// taken effect, and what middleware keeps is not the consumer's.
 #[derive(Debug)]
 pub(crate) struct Savepoint {
-    slots: Slots,
+    slot: String,
+    state: Option<Bytes>,
+    /// Of the whole conversation; a stream's says here only that it failed.
+    session: Option<Result<Bytes, String>>,
     outbox: usize,
 }
 
 impl Effects {
-    pub(crate) fn savepoint(&self) -> Savepoint {
+    pub(crate) fn savepoint(&self, slot: String) -> Savepoint {
         Savepoint {
-            slots: self.slots.clone(),
+            state: self.slot(&slot),
+            slot,
+            session: self.session.clone(),
             outbox: self.outbox.len(),
         }
     }
 
     pub(crate) fn roll_back(&mut self, to: Savepoint) {
-        self.slots = to.slots;
+        match to.state {
+            Some(state) => self.keep_slot(&to.slot, state),
+            None => self.slots.retain(|(known, _)| *known != *to.slot),
+        }
+        self.session = to.session;
         self.outbox.truncate(to.outbox);
+    }
+
+    /// Adds what goes along with an accepted handshake to the reply that accepts
+    /// it. What that reply says itself comes first.
+    pub(crate) fn complete_accept(&mut self, reply: &mut Reply) {
+        let accepts = Answer::of(reply) == Some(Answer::Accepted) && self.answer.is_none();
+        if !accepts || self.accept == Accept::default() {
+            return;
+        }
+        let along = std::mem::take(&mut self.accept);
+        let accept = reply.accept.get_or_insert_default();
+        accept.headers.extend(along.headers);
+        accept.subprotocol = accept.subprotocol.take().or(along.subprotocol);
+    }
+
+    /// Takes what was put into the outbox since then.
+    pub(crate) fn take_outbox_since(&mut self, since: &Savepoint) -> Vec<Effect> {
+        let start = since.outbox.min(self.outbox.len());
+        self.outbox.split_off(start)
+    }
+
+    /// What travels beside the session from now on.
+    pub(crate) fn kept(&self, mut before: Envelope) -> Envelope {
+        for (name, state) in &self.slots {
+            before.keep(name, state.clone());
+        }
+        before
+    }
+
+    /// Notes how a reply answers the handshake, if it does; the first that does
+    /// counts.
+    pub(crate) fn note_answer(&mut self, answer: Option<Answer>, waits: bool) {
+        let Some(answer) = answer else { return };
+        let first = *self.answer.get_or_insert(answer);
+        self.accepted |= !waits && first == Answer::Accepted;
     }
 
     /// The state that was kept under a name, if one was.

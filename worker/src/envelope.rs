@@ -55,11 +55,44 @@ impl Envelope {
         Ok(sealed.into())
     }
 
-    /// Replaces what is kept under a name; nothing is kept of an empty state.
+    /// As [`seal`](Self::seal), unless that is too much to travel.
+    pub(crate) fn seal_within(&self, session: &Bytes, size_max: usize) -> Result<Bytes, String> {
+        let sealed = self.seal(session)?;
+        match sealed.len() {
+            size if size > size_max => Err(format!(
+                "the session has {size} bytes, at most {size_max} travel"
+            )),
+            _ => Ok(sealed),
+        }
+    }
+
+    /// Whether a session can travel with what is kept beside it.
+    pub(crate) fn check_size(&self, session: &Bytes, size_max: usize) -> Result<(), String> {
+        // No length, mark or pin takes more in MessagePack, so this is enough
+        // to know for nearly all sessions, and copies nothing.
+        let slots = self.slots.iter();
+        let slots: usize = slots
+            .map(|(name, state)| name.len() + state.len() + 11)
+            .sum();
+        if session.len() + slots + 32 <= size_max {
+            return Ok(());
+        }
+        self.seal_within(session, size_max).map(drop)
+    }
+
+    /// Replaces what is kept under a name, where it stands; nothing is kept of
+    /// an empty state.
     pub(crate) fn keep(&mut self, name: &str, state: Bytes) {
-        self.slots.retain(|(known, _)| *known != *name);
-        if !state.is_empty() {
-            self.slots.push((name.into(), state));
+        let known = self.slots.iter().position(|(known, _)| *known == *name);
+        match (known, state.is_empty()) {
+            (Some(index), true) => drop(self.slots.remove(index)),
+            (Some(index), false) => {
+                if let Some((_, kept)) = self.slots.get_mut(index) {
+                    *kept = state;
+                }
+            }
+            (None, true) => {}
+            (None, false) => self.slots.push((name.into(), state)),
         }
     }
 
@@ -72,6 +105,8 @@ impl Envelope {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -112,5 +147,72 @@ mod tests {
         let mut session = garbage.clone();
         assert_eq!(Envelope::open(&mut session), Envelope::default());
         assert_eq!(session, garbage);
+    }
+
+    #[test]
+    fn a_state_is_replaced_where_it_stands() {
+        let mut envelope = Envelope::default();
+        for (name, state) in [("a", "1"), ("b", "2"), ("c", "3")] {
+            envelope.keep(name, state.into());
+        }
+        let before = envelope.clone();
+        envelope.keep("a", "1".into());
+        assert_eq!(envelope, before);
+        envelope.keep("b", Bytes::new());
+        envelope.keep("none", Bytes::new());
+        assert_eq!(envelope.slots.len(), 2);
+    }
+
+    fn states() -> impl Strategy<Value = Bytes> {
+        proptest::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from)
+    }
+
+    fn envelopes() -> impl Strategy<Value = Envelope> {
+        let slots = proptest::collection::vec((".{0,40}", states()), 0..6);
+        (any::<Option<u64>>(), slots).prop_map(|(pin, slots)| {
+            let mut envelope = Envelope {
+                pin,
+                ..Envelope::default()
+            };
+            for (name, state) in slots {
+                envelope.keep(&name, state);
+            }
+            envelope
+        })
+    }
+
+    proptest! {
+        /// Whatever a consumer's own state is; one that stands alone does not
+        /// begin with the mark, for it is MessagePack.
+        #[test]
+        fn every_envelope_comes_back(envelope in envelopes(), own in states()) {
+            let bare = envelope == Envelope::default();
+            prop_assume!(!bare || own.first() != Some(&MARK));
+            let sealed = envelope.seal(&own).unwrap();
+            prop_assert_eq!(envelope.seal_within(&own, sealed.len()), Ok(sealed.clone()));
+            prop_assert_eq!(envelope.check_size(&own, sealed.len()), Ok(()));
+            if let Some(less) = sealed.len().checked_sub(1) {
+                prop_assert!(envelope.check_size(&own, less).is_err());
+            }
+            let mut session = sealed;
+            prop_assert_eq!(Envelope::open(&mut session), envelope);
+            prop_assert_eq!(session, own);
+        }
+
+        #[test]
+        fn garbage_opens_to_itself_or_to_what_seals_again(
+            marked in any::<bool>(),
+            garbage in states(),
+        ) {
+            let mark: &[u8] = if marked { &[MARK] } else { &[] };
+            let garbage = Bytes::from([mark, &garbage].concat());
+            let mut session = garbage.clone();
+            let envelope = Envelope::open(&mut session);
+            if envelope == Envelope::default() && session == garbage {
+                return Ok(());
+            }
+            let mut again = envelope.seal(&session).unwrap();
+            prop_assert_eq!(Envelope::open(&mut again), envelope);
+        }
     }
 }

@@ -5,7 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use towpath_layer_core::{Close, Deny, GroupError, LayerError, SendError, Unavailable};
+use towpath_layer_core::{
+    Application, Close, Deny, GroupError, LayerError, SendError, Unavailable,
+};
 
 /// What a consumer returns.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
@@ -21,6 +23,9 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// | `Closed` | accept, then close with the given code | close with the given code |
 /// | `Internal` | 500 | close 1011 with an error id |
 /// | `Retry` | the event comes once more | the event comes once more |
+///
+/// A connect consumer that has accepted the connection already is treated as
+/// later.
 ///
 /// On a channel of the application there is no peer: every kind is logged and
 /// counted, and the message is gone.
@@ -129,7 +134,9 @@ impl Error {
 
     /// Ends the connection with a close code (RFC 6455 §7.4.2: 4000 to 4999 are
     /// the application's own) and a reason of at most 123 bytes. At connect the
-    /// handshake is accepted first, so that a page can see the code.
+    /// handshake is accepted first (with the first subprotocol that the peer
+    /// offers), so that a page can see the code; like any open connection, this
+    /// one is then followed by its disconnect event.
     ///
     /// On a stream of a demultiplexer it ends the whole connection.
     #[must_use]
@@ -139,6 +146,26 @@ impl Error {
         let mut error = Self::new(ErrorKind::Closed, Some(message), None);
         error.inner.close = Some(Close { code, reason });
         error
+    }
+
+    /// For a type's `event` that takes no event of that name: as
+    /// [`internal`](Self::internal), but on a stream of a demultiplexer it only
+    /// says that the event is for other streams.
+    #[must_use]
+    pub fn unknown_event(event: &Application) -> Self {
+        UnknownEvent(format!("no event {:?} is expected", &*event.name)).into()
+    }
+
+    pub(crate) fn is_unknown_event(&self) -> bool {
+        self.downcast_ref::<UnknownEvent>().is_some()
+    }
+
+    /// The error that middleware passed on, or its own.
+    pub(crate) fn from_boxed(error: BoxError) -> Self {
+        match error.downcast::<Boxed>() {
+            Ok(boxed) => boxed.0,
+            Err(other) => Self::new(ErrorKind::Internal, None, Some(other)),
+        }
     }
 
     /// Gives the error a cause, for the log.
@@ -226,6 +253,36 @@ fn is_unavailable(error: &(dyn StdError + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(SendError::Unavailable(_)))
         || matches!(error.downcast_ref(), Some(GroupError::Unavailable(_)))
         || matches!(error.downcast_ref(), Some(LayerError::Unavailable(_)))
+}
+
+/// An event that its type does not take.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UnknownEvent(pub(crate) String);
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// An [`Error`] behind the trait that it does not implement itself.
+#[derive(Debug)]
+struct Boxed(Error);
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+/// For tower's own layers, which know errors in this form.
+impl From<Error> for BoxError {
+    fn from(error: Error) -> Self {
+        Box::new(Boxed(error))
+    }
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {

@@ -25,6 +25,19 @@ impl Framing {
         }
     }
 
+    /// The text that the peer sent; on a stream the content of a JSON string.
+    pub(crate) fn read_text(&self, text: ByteString) -> Result<ByteString> {
+        let Some(stream) = &self.stream else {
+            return Ok(text);
+        };
+        let read: Result<String, _> = serde_json::from_str(&text);
+        let read = read.map_err(|error| {
+            let reason = format!("the stream {stream:?} expects a JSON string: {error}");
+            Error::bad_payload(reason)
+        });
+        read.map(ByteString::from)
+    }
+
     /// A binary frame.
     pub(crate) fn bytes(&self, bytes: impl Into<Bytes>) -> Result<Reply> {
         match &self.stream {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use towpath_layer_core::{Application, Delivery, Frame};
 
+use crate::error::UnknownEvent;
 use crate::extract::{read_json, short_name};
 use crate::router::Websocket;
 use crate::{Disconnected, Error, Result, Socket, WebsocketConsumer};
@@ -113,11 +114,12 @@ pub trait JsonConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 'st
         let _ = socket;
         async move {
             let (this, name) = (short_name::<Self>(), event.name);
-            Err(Error::internal(format!("{this} takes no event {name:?}")))
+            Err(UnknownEvent(format!("{this} takes no event {name:?}")).into())
         }
     }
 
-    /// The connection is gone. Default: nothing.
+    /// The connection is gone; see [`WebsocketConsumer::disconnect`]. Default:
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -131,7 +133,8 @@ pub trait JsonConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 'st
         async { Ok(()) }
     }
 
-    /// From a frame to a message. Default: JSON in a text or binary frame.
+    /// From a frame to a message; on a stream of a demultiplexer the frame is
+    /// the payload. Default: JSON in a text or binary frame.
     ///
     /// # Errors
     ///
@@ -140,7 +143,8 @@ pub trait JsonConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 'st
         read_json(frame)
     }
 
-    /// From a message to the text of a frame. Default: JSON.
+    /// From a message to the text of a frame. Default: JSON. On a stream of a
+    /// demultiplexer it has to be JSON, for it becomes a part of a frame.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! Middleware around consumers, in the tower sense.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::task;
@@ -9,13 +10,14 @@ use futures_util::future::BoxFuture;
 use tower::util::ServiceExt;
 use tower::{Layer, Service};
 
+use crate::error::BoxError;
 use crate::handler::Consume;
 use crate::{Context, Error, Place, Result};
 
 /// A consumer as middleware sees it: a service from events to nothing.
 #[derive(Clone)]
 pub struct ConsumerService {
-    consumer: Arc<dyn Consume>,
+    pub(crate) consumer: Arc<dyn Consume>,
 }
 
 impl Service<Context> for ConsumerService {
@@ -39,14 +41,15 @@ impl fmt::Debug for ConsumerService {
 }
 
 /// A tower layer that can stand around consumers: every [`tower::Layer`] whose
-/// service takes a [`Context`], answers `()`, can be cloned, and fails with
-/// what becomes an [`Error`].
+/// service takes a [`Context`], answers `()` and can be cloned; tower's own
+/// (timeout, concurrency limit, `ServiceBuilder`) among them. It may fail with
+/// an [`Error`] or with any other: that is an internal one then.
 #[diagnostic::on_unimplemented(
     message = "this cannot stand around consumers",
     label = "not a middleware",
     note = "middleware is a `tower::Layer<ConsumerService>` whose service is a \
             `Service<Context, Response = ()>` and `Clone + Send + Sync`",
-    note = "its error has to become a `towpath::prelude::Error`, its future has to be `Send`"
+    note = "its error is an `Error` or any `std::error::Error`, its future has to be `Send`"
 )]
 pub trait Middleware {
     /// Puts the layer around a consumer.
@@ -57,7 +60,7 @@ impl<L> Middleware for L
 where
     L: Layer<ConsumerService>,
     L::Service: Service<Context, Response = ()> + Clone + Send + Sync + 'static,
-    <L::Service as Service<Context>>::Error: Into<Error>,
+    <L::Service as Service<Context>>::Error: Into<BoxError>,
     <L::Service as Service<Context>>::Future: Send + 'static,
 {
     fn around(&self, inner: ConsumerService) -> ConsumerService {
@@ -65,6 +68,10 @@ where
             inner: Arc::clone(&inner.consumer),
             service: self.layer(inner),
         };
+        // A layer of ours that makes a consumer checks its place itself.
+        if let Some(made) = (&consumer.service as &dyn Any).downcast_ref::<ConsumerService>() {
+            return made.clone();
+        }
         ConsumerService {
             consumer: Arc::new(consumer),
         }
@@ -85,12 +92,13 @@ struct Wrapped<S> {
 impl<S> Consume for Wrapped<S>
 where
     S: Service<Context, Response = ()> + Clone + Send + Sync + 'static,
-    S::Error: Into<Error>,
+    S::Error: Into<BoxError>,
     S::Future: Send + 'static,
 {
     fn call(&self, context: Context) -> BoxFuture<'static, Result> {
         let service = self.service.clone();
-        Box::pin(service.oneshot(context).map_err(Into::into))
+        let failed = |error: S::Error| Error::from_boxed(error.into());
+        Box::pin(service.oneshot(context).map_err(failed))
     }
 
     fn check(&self, place: &Place<'_>) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! Where a consumer stands, so that what cannot work there is found at start-up.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,8 +53,10 @@ pub struct Place<'a> {
     pub(crate) kind: PlaceKind,
     pub(crate) params: &'a [Arc<str>],
     pub(crate) states: &'a States,
-    /// Whether it is a method of a value.
-    pub(crate) has_this: bool,
+    /// Of what it is a method, if it is one.
+    pub(crate) this: Option<TypeId>,
+    /// Whether it stands on a stream of a demultiplexer.
+    pub(crate) in_stream: bool,
 }
 
 impl Place<'_> {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use towpath_layer_core::{Application, Frame};
 
 use crate::effects::Answer;
+use crate::error::UnknownEvent;
 use crate::extract::session::{decode, encode};
 use crate::extract::short_name;
 use crate::router::{Websocket, websocket};
@@ -56,8 +57,11 @@ pub trait WebsocketConsumer: Serialize + DeserializeOwned + Send + Sync + Sized 
     /// ([`Error::rejected`], [`Error::deny`], [`Error::close`]).
     ///
     /// Once it has returned, the [`groups`](Self::groups) are joined, and then
-    /// the connection is accepted. What it does on the socket meanwhile
-    /// (`accept_subprotocol`, a first frame) waits for that.
+    /// the connection is accepted. What it writes to the socket meanwhile
+    /// (`accept_subprotocol`, a first frame) waits for that, and is not sent if
+    /// it refuses. What it sends to a group goes out at once and does not reach
+    /// its own connection, which is not a member yet; what it puts into
+    /// [`Socket::outbox`] does.
     ///
     /// # Errors
     ///
@@ -79,13 +83,17 @@ pub trait WebsocketConsumer: Serialize + DeserializeOwned + Send + Sync + Sized 
     fn receive(&mut self, frame: Frame, socket: &Socket) -> impl Future<Output = Result> + Send {
         async move {
             match frame {
-                Frame::Text(text) => self.receive_text(&text, socket).await,
+                Frame::Text(text) => {
+                    let text = socket.context().framing().read_text(text)?;
+                    self.receive_text(&text, socket).await
+                }
                 Frame::Bytes(bytes) => self.receive_bytes(bytes, socket).await,
             }
         }
     }
 
-    /// A text frame arrived. Default: it is the peer's mistake.
+    /// A text frame arrived; on a stream of a demultiplexer, a JSON string.
+    /// Default: it is the peer's mistake.
     ///
     /// # Errors
     ///
@@ -110,7 +118,11 @@ pub trait WebsocketConsumer: Serialize + DeserializeOwned + Send + Sync + Sized 
     }
 
     /// Somebody sent an event: `Groups::send_event` to a group of this
-    /// conversation, `Socket::event`, or a tick. Default: it fails.
+    /// conversation, `Socket::event`, or a tick. Default: it fails, as
+    /// [`Error::unknown_event`] does.
+    ///
+    /// On a stream of a demultiplexer the events of the other streams come here
+    /// too: answer [`Error::unknown_event`] to those.
     ///
     /// # Errors
     ///
@@ -123,11 +135,12 @@ pub trait WebsocketConsumer: Serialize + DeserializeOwned + Send + Sync + Sized 
         let _ = socket;
         async move {
             let (this, name) = (short_name::<Self>(), event.name);
-            Err(Error::internal(format!("{this} takes no event {name:?}")))
+            Err(UnknownEvent(format!("{this} takes no event {name:?}")).into())
         }
     }
 
-    /// The connection is gone. Default: nothing.
+    /// The connection is gone. It is not called if [`connect`](Self::connect)
+    /// made no value. Default: nothing.
     ///
     /// # Errors
     ///
@@ -178,13 +191,20 @@ async fn event<C: WebsocketConsumer>(event: Application, context: Context) -> Re
 }
 
 async fn disconnect<C: WebsocketConsumer>(context: Context, gone: Disconnected) -> Result {
-    let (mut consumer, socket) = load::<C>(&context).await?;
+    // A handshake that was answered by a close has no value behind it.
+    let Some(mut consumer) = value::<C>(&context)? else {
+        return Ok(());
+    };
+    let socket = Socket::from_context(&context).await?;
     consumer.disconnect(gone, &socket).await
 }
 
+fn value<C: WebsocketConsumer>(context: &Context) -> Result<Option<C>> {
+    decode(context.session().unwrap_or_default())
+}
+
 async fn load<C: WebsocketConsumer>(context: &Context) -> Result<(C, Socket)> {
-    let session = context.session().unwrap_or_default();
     let lacks = || Error::internal(format!("there is no {} yet", short_name::<C>()));
-    let consumer = decode(session)?.ok_or_else(lacks)?;
+    let consumer = value(context)?.ok_or_else(lacks)?;
     Ok((consumer, Socket::from_context(context).await?))
 }

@@ -4,7 +4,7 @@ mod run;
 pub(crate) mod wire;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytestring::ByteString;
 
@@ -21,9 +21,11 @@ pub struct Demultiplexer {
 /// Several streams over one WebSocket that carries JSON:
 /// `{"stream": "chat", "payload": …}` in both directions.
 ///
-/// Each stream has consumers of its own, and a session of its own. What a
-/// stream's consumer sends as text or JSON is wrapped by itself, to its own
-/// connection and to groups; the members of such a group have that stream, too.
+/// Each stream has consumers of its own, and a session of its own; together
+/// they are bounded as one session is. What a stream's consumer sends as text
+/// or JSON is wrapped by itself, to its own connection and to groups; the
+/// members of such a group have that stream, too. A text is a JSON string, in
+/// both directions.
 ///
 /// | what happens | who hears of it |
 /// |---|---|
@@ -32,11 +34,20 @@ pub struct Demultiplexer {
 /// | an event of the application | every stream that has a consumer of that name |
 /// | disconnect | all streams |
 ///
+/// What streams write or put into their outbox at connect goes out once all have
+/// agreed, and not at all if one refuses; those before it are not told. Groups
+/// that they joined are left with the connection.
+///
 /// A frame that names no stream or an unknown one, a payload that does not fit,
 /// and a consumer that rejects or fails are answered with an error frame, and
 /// the connection lives: `{"stream": "chat", "error": {"code": …, "reason": …}}`,
 /// with the code `malformed`, `unknown_stream`, `not_taken`, `bad_payload`,
-/// `rejected` or `failed`. The session of that stream is then as it was.
+/// `rejected` or `failed`. The session of that stream is then as it was, and
+/// its outbox is not sent.
+///
+/// Three errors of a stream's consumer concern all streams: `Error::close` ends
+/// the connection; `Error::retry`, and a layer out of reach, give back the whole
+/// event, with all sessions as they were.
 ///
 /// ```
 /// use towpath_worker::{Json, Result, Router, Session, Socket, demultiplexer, websocket};
@@ -73,16 +84,25 @@ struct Streams {
 struct Stream {
     name: ByteString,
     consumers: Websocket,
-    meter: Meter,
+    meter: OnceLock<Meter>,
+}
+
+impl Stream {
+    /// Looked up at the first event: routes are written down before anything
+    /// listens to what is measured.
+    fn meter(&self) -> &Meter {
+        self.meter
+            .get_or_init(|| Meter::new(&format!("stream {}", self.name)))
+    }
 }
 
 impl From<Demultiplexer> for Websocket {
     fn from(demultiplexer: Demultiplexer) -> Self {
         let streams = demultiplexer.streams.into_iter();
         let streams = streams.map(|(name, consumers)| Stream {
-            meter: Meter::new(&format!("stream {name}")),
             name,
             consumers,
+            meter: OnceLock::new(),
         });
         run::websocket(&Arc::new(Streams {
             streams: streams.collect(),
@@ -97,25 +117,44 @@ impl Streams {
 
     /// Whether all streams can work at that place, and as streams.
     fn check(&self, place: &Place<'_>) -> Result<(), String> {
+        // There always is a connect consumer: what concerns all is said there,
+        // once.
+        let says_all = place.kind() == PlaceKind::Connect;
+        if place.in_stream {
+            let nested = "a demultiplexer cannot be a stream of another";
+            return if says_all {
+                Err(nested.to_owned())
+            } else {
+                Ok(())
+            };
+        }
+        let place = Place {
+            in_stream: true,
+            ..*place
+        };
         for (position, stream) in self.streams.iter().enumerate() {
             let fail = |reason: String| format!("stream {:?}: {reason}", &*stream.name);
-            let first = self
-                .streams
-                .iter()
-                .position(|other| other.name == stream.name);
-            if first != Some(position) {
-                return Err(fail("there are two of that name".to_owned()));
-            }
-            if let Some(name) = stream.consumers.repeated_event() {
-                return Err(fail(format!("the event {name:?} has two consumers")));
+            if says_all {
+                self.check_names(position, stream).map_err(fail)?;
             }
             for (kind, consumer) in stream.consumers.consumers() {
                 if kind == place.kind() {
-                    consumer.check(place).map_err(fail)?;
+                    consumer.check(&place).map_err(fail)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn check_names(&self, position: usize, stream: &Stream) -> Result<(), String> {
+        let mut before = self.streams.iter().take(position);
+        if before.any(|other| other.name == stream.name) {
+            return Err("there are two of that name".to_owned());
+        }
+        match stream.consumers.repeated_event() {
+            Some(name) => Err(format!("the event {name:?} has two consumers")),
+            None => Ok(()),
+        }
     }
 
     fn has(&self, kind: PlaceKind) -> bool {

@@ -11,7 +11,9 @@ use crate::{Context, Error, Place, Result};
 
 const NEEDS_FRAME: &str = "only a receive consumer has a frame";
 
-/// The text of a text frame; a binary frame is the peer's bad payload.
+/// The text of a text frame; a binary frame is the peer's bad payload. On a
+/// stream of a demultiplexer the payload has to be a JSON string, and this is
+/// its content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text(pub ByteString);
 
@@ -22,7 +24,7 @@ impl FromContext for Text {
 
     async fn from_context(context: &Context) -> Result<Self> {
         match context.frame()? {
-            Frame::Text(text) => Ok(Self(text.clone())),
+            Frame::Text(text) => context.framing().read_text(text.clone()).map(Self),
             Frame::Bytes(_) => Err(Error::bad_payload("a text frame is expected")),
         }
     }
@@ -31,6 +33,9 @@ impl FromContext for Text {
 /// The content of a binary frame; a text frame is the peer's bad payload.
 impl FromContext for Bytes {
     fn check(place: &Place<'_>) -> Result<(), String> {
+        if place.in_stream {
+            return Err("a stream of a demultiplexer carries JSON and no Bytes".to_owned());
+        }
         place.require("Bytes", &[PlaceKind::Receive], NEEDS_FRAME)
     }
 
@@ -42,7 +47,8 @@ impl FromContext for Bytes {
     }
 }
 
-/// The frame, whichever kind it is.
+/// The frame, whichever kind it is; on a stream of a demultiplexer the payload
+/// as it is, which is JSON.
 impl FromContext for Frame {
     fn check(place: &Place<'_>) -> Result<(), String> {
         place.require("Frame", &[PlaceKind::Receive], NEEDS_FRAME)

@@ -22,7 +22,9 @@ use crate::{Context, Error, Result};
 /// it. A conversation leaves its groups by itself when it ends.
 ///
 /// On a stream of a demultiplexer text and JSON are wrapped in the stream's
-/// name. Code that is no consumer makes one with [`Groups::new`].
+/// name; the memberships are those of the whole connection. A change of them
+/// has taken effect when it returns, and stays also if the consumer then fails.
+/// Code that is no consumer makes one with [`Groups::new`].
 #[derive(Debug, Clone)]
 pub struct Groups {
     layer: Arc<dyn ChannelLayer>,

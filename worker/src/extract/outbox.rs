@@ -17,9 +17,10 @@ use crate::{Context, Result};
 ///
 /// It is sent in its order, before the event counts as done; sends that stand
 /// beside each other are one batch. If the layer refuses one of them (a full
-/// channel), the event has failed, and what stood before it has been sent:
-/// effects and completion together are not atomic. One event's outbox holds
-/// 1024 effects at most.
+/// channel), the event has failed, and what stood before it or beside it has
+/// been sent: effects and completion together are not atomic. One event's
+/// outbox holds 1024 effects at most. What a task puts in after the consumer
+/// has returned is not sent.
 ///
 /// ```
 /// use towpath_worker::{Json, Outbox, Result};
@@ -85,7 +86,7 @@ impl Outbox {
     }
 
     fn reply(&self, reply: Reply) -> Result {
-        self.reply_to(self.context.reply_channel()?, reply)
+        self.context.put_reply(reply)
     }
 
     /// A text frame for this connection.

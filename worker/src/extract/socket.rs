@@ -10,20 +10,22 @@ use serde::de::DeserializeOwned;
 use towpath_layer_core::{Accept, ChannelName, DelayKey, Deny, Message, Reply};
 
 use super::{FromContext, Groups, Layer, Outbox};
-use crate::effects::{Answer, Effect};
+use crate::effects::Answer;
 use crate::framing::Framing;
 use crate::place::CONVERSATION;
 use crate::{Context, Error, Place, Result};
 
 /// The connection that the event is about: accepts, denies, writes, closes.
 ///
-/// Each call takes effect when awaited, in the order of the calls; only in the
-/// `connect` of a [`WebsocketConsumer`](crate::WebsocketConsumer) they wait
-/// until it has returned and its groups are joined. A connection that is gone
-/// drops what is sent to it.
+/// Each call takes effect when awaited, in the order of the calls. Only what is
+/// written in the `connect` of a [`WebsocketConsumer`](crate::WebsocketConsumer)
+/// waits until it has returned and its groups are joined, and what is written
+/// in the `connect` of a demultiplexer's stream until all streams have agreed;
+/// if one refuses it is never sent. A connection that is gone drops what is
+/// sent to it.
 ///
 /// On a stream of a demultiplexer text and JSON are wrapped in the stream's
-/// name; a text is a JSON string there.
+/// name; a text is a JSON string there, on its way in too.
 #[derive(Debug, Clone)]
 pub struct Socket {
     context: Context,
@@ -259,17 +261,15 @@ impl Socket {
     ///
     /// A dropped future may have sent the reply or not.
     pub async fn reply(&self, reply: impl Into<Reply>) -> Result {
-        let reply = reply.into();
+        let mut reply = reply.into();
+        if self.context.holds() {
+            return self.context.put_reply(reply);
+        }
+        self.context.complete_accept(&mut reply);
         let answer = Answer::of(&reply);
         let (channel, message) = (&self.reply_channel, Message::Reply(reply));
-        if self.context.holds() {
-            self.context.put(Effect::Send(channel.clone(), message))?;
-        } else {
-            self.context.layer().send(channel, message).await?;
-        }
-        if let Some(answer) = answer {
-            self.context.note_answer(answer);
-        }
+        self.context.layer().send(channel, message).await?;
+        self.context.note_answer(answer, false);
         Ok(())
     }
 

@@ -77,7 +77,8 @@ impl Routes {
                 kind,
                 params: pattern.names(),
                 states,
-                has_this: false,
+                this: None,
+                in_stream: false,
             };
             if let Err(reason) = consumer.check(&place) {
                 errors.push(RouteError::new(&label, reason));
@@ -121,7 +122,8 @@ impl Routes {
             kind: PlaceKind::Custom,
             params: &[],
             states,
-            has_this: false,
+            this: None,
+            in_stream: false,
         };
         entry.consumer.check(&place).map_err(fail)?;
         let route = ChannelRoute {

@@ -57,13 +57,17 @@ fn conclude_event(
     let (ended, mut reply) = match ending {
         Ending::Returned => match kept_session(event, envelope, route, &effects, limits) {
             Ok(session) => {
-                let accept = accepts_by_returning(event, &effects).then(Box::default);
+                let accepts = accepts_by_returning(event, &effects);
+                let accept = accepts.then(|| Box::new(effects.accept.clone()));
                 let done = complete(event, Outcome::Done { session });
                 (Ended::Done, Reply { accept, ..done })
             }
             Err(reason) => (Ended::Failed, broken(event, route, &reason)),
         },
-        Ending::Failed(failure) => failed(event, route, failure),
+        Ending::Failed(failure) => {
+            let asks = matches!(event.kind, EventKind::Connect(_)) && !effects.accepted;
+            failed(event, route, failure, asks)
+        }
         Ending::Panicked(panic) => (Ended::Panicked, broken(event, route, &panic)),
         Ending::TimedOut => {
             let reason = "the consumer ran longer than consumer_timeout";
@@ -93,21 +97,11 @@ fn kept_session(
         Some(Ok(session)) => session,
         None => &event.session,
     };
-    let mut kept = pinned(event, envelope, route);
-    for (name, state) in &effects.slots {
-        kept.keep(name, state.clone());
-    }
+    let kept = effects.kept(pinned(event, envelope, route));
     if *own == event.session && kept == *envelope {
         return Ok(None);
     }
-    let session = kept.seal(own)?;
-    let (size, size_max) = (session.len(), limits.session_size_max);
-    if size > size_max {
-        return Err(format!(
-            "the session has {size} bytes, at most {size_max} travel"
-        ));
-    }
-    Ok(Some(session))
+    kept.seal_within(own, limits.session_size_max).map(Some)
 }
 
 /// A connect consumer that had nothing against the connection accepts it.
@@ -125,13 +119,13 @@ fn pinned(event: &Event, envelope: &Envelope, route: &SocketRoute) -> Envelope {
     pinned
 }
 
-fn failed(event: &Event, route: &SocketRoute, failure: Failure) -> (Ended, Reply) {
+/// `asks` says whether it is a handshake that still waits for its answer.
+fn failed(event: &Event, route: &SocketRoute, failure: Failure, asks: bool) -> (Ended, Reply) {
+    let refuse = |status| refuse(event, asks.then_some(status), &failure.reason);
     match (failure.kind, failure.deny) {
-        (ErrorKind::Rejected, _) => (Ended::Rejected, refuse(event, 403, &failure.reason)),
-        (ErrorKind::BadPayload, _) => (Ended::BadPayload, refuse(event, 400, &failure.reason)),
-        (ErrorKind::Denied, Some(deny)) if matches!(event.kind, EventKind::Connect(_)) => {
-            (Ended::Denied, denied(event, deny))
-        }
+        (ErrorKind::Rejected, _) => (Ended::Rejected, refuse(403)),
+        (ErrorKind::BadPayload, _) => (Ended::BadPayload, refuse(400)),
+        (ErrorKind::Denied, Some(deny)) if asks => (Ended::Denied, denied(event, deny)),
         (ErrorKind::Closed, _) => (Ended::Rejected, closed(event, failure.close)),
         (ErrorKind::Retry, _) => (Ended::Retry, complete(event, Outcome::Retry)),
         (ErrorKind::Internal, _) if failure.unavailable => {
@@ -158,13 +152,16 @@ fn broken(event: &Event, route: &SocketRoute, error: &str) -> Reply {
     complete(event, Outcome::Failed { error_id })
 }
 
-/// The peer's fault: it is told why. The event is done; its consumer answered.
-fn refuse(event: &Event, status: u16, reason: &str) -> Reply {
+/// The peer's fault: it is told why, by that status if it waits for one. The
+/// event is done; its consumer answered.
+fn refuse(event: &Event, status: Option<u16>, reason: &str) -> Reply {
     tracing::debug!(reason, "a consumer refused");
     let done = complete(event, Outcome::Done { session: None });
+    if let Some(status) = status {
+        return denied(event, deny(status, reason));
+    }
     match event.kind {
-        EventKind::Connect(_) => denied(event, deny(status, reason)),
-        EventKind::Receive(_) | EventKind::Application(_) => Reply {
+        EventKind::Connect(_) | EventKind::Receive(_) | EventKind::Application(_) => Reply {
             close: Some(Close {
                 code: POLICY,
                 reason: shorten(reason).into(),
@@ -183,11 +180,18 @@ fn denied(event: &Event, deny: Deny) -> Reply {
 }
 
 /// Closed with the consumer's own code. A handshake is accepted before, so that
-/// a page can see the code: it is told nothing about one that was refused.
+/// a page can see the code: it is told nothing about one that was refused, and
+/// some browsers refuse one without any of the subprotocols that they offered.
 fn closed(event: &Event, close: Option<Close>) -> Reply {
-    let is_handshake = matches!(event.kind, EventKind::Connect(_));
+    let accept = match &event.kind {
+        EventKind::Connect(handshake) => Some(Box::new(Accept {
+            subprotocol: handshake.subprotocols.first().cloned(),
+            headers: Vec::new(),
+        })),
+        _ => None,
+    };
     Reply {
-        accept: is_handshake.then(Box::default),
+        accept,
         close,
         ..complete(event, Outcome::Done { session: None })
     }

@@ -10,11 +10,19 @@
     reason = "consumers take their arguments by value, eight at most"
 )]
 
+mod consumers;
 mod extractors;
 mod failures;
+mod later;
+mod middleware;
 mod outage;
+mod outbox;
 mod recorder;
+mod rooms;
 mod routing;
 mod runtime;
+mod sessions;
 mod stage;
 mod stopping;
+mod streams;
+mod streams_alone;

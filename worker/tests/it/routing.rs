@@ -1,4 +1,18 @@
 //! Which consumer gets what.
+//!
+//! The cases of Channels 1.1.8 for its routing, and what has their place here:
+//!
+//! | there | here |
+//! |---|---|
+//! | sanity | [`the_first_route_that_fits_wins`] |
+//! | dict form | [`a_message_is_routed_by_its_channel_and_its_fields`]: a call for each |
+//! | filters and fall-through | [`a_filter_on_a_frame_decides_for_each`] |
+//! | include | [`the_first_route_that_fits_wins`] |
+//! | route class | `consumers::methods_take_the_messages_of_their_channels` |
+//! | include prefix, with and without `^` | [`a_nested_path_may_have_anchors_or_not`] |
+//! | positional group refused | [`a_group_without_a_name_is_refused`] |
+//! | bytes and text mix | [`a_filter_reads_bytes_as_text`] |
+//! | channel set, dynamic add | [`paths_and_channels_are_plain_data`], [`a_route_that_is_added_adds_its_channels`] |
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -148,6 +162,100 @@ async fn a_filter_on_a_frame_decides_for_each() {
 struct Job {
     kind: String,
     size: u32,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nested_path_may_have_anchors_or_not() {
+    let inner = Router::new()
+        .route_regex("^/with$", named("with"))
+        .route_regex("/without", named("without"))
+        .route_regex("^/(?<rest>.*)/end", named("rest"));
+    let stage = Stage::new(Router::new().nest("/{version}/api", inner)).await;
+    for (path, expected) in [
+        ("/v1/api/with", "with"),
+        ("/v1/api/without", "without"),
+        ("/v1/api/a/b/end", "rest"),
+    ] {
+        let turn = stage.peer(path).text("").await;
+        assert_eq!(turn.done().text(), expected, "{path}");
+    }
+    // A path matches whole: neither a longer one nor the inner one alone fits.
+    for path in ["/v1/api/with/more", "/with", "/v1/api"] {
+        let turn = stage.peer(path).connect().await.done();
+        assert_eq!(turn.denied().map(|(status, _)| status), Some(404), "{path}");
+    }
+}
+
+#[test]
+fn a_group_without_a_name_is_refused() {
+    let router = Router::new().route_regex(r"/test/(\d+)", websocket());
+    let errors = router.check(&States::new()).unwrap_err().to_string();
+    let expected = "a group without a name is no parameter: write (?<name>…) or (?:…)";
+    assert_eq!(errors, format!("/test/(\\d+): {expected}"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_reads_bytes_as_text() {
+    let router = Router::new()
+        .route_when("/x", header("x-kind").equals("späť"), named("text"))
+        .route_when("/x", header("x-kind").matches("b.*"), named("begins"))
+        .route("/x", named("other"));
+    let stage = Stage::new(router).await;
+    for (value, expected) in [
+        ("späť".as_bytes(), "text"),
+        (b"bytes", "begins"),
+        (b"b\xff", "other"),
+    ] {
+        let mut peer = stage.peer("/x");
+        let headers = vec![("x-kind".into(), Bytes::from_static(value))];
+        let handshake = Handshake {
+            headers,
+            ..Handshake::default()
+        };
+        peer.connect_with(handshake).await.done();
+        assert_eq!(peer.text("").await.done().text(), expected);
+    }
+}
+
+#[test]
+fn a_route_that_is_added_adds_its_channels() {
+    let router = Router::new().channel("a", async || {});
+    let added = router
+        .clone()
+        .nest("/x", Router::new().channel("b", async || {}));
+    assert_eq!((router.channels().len(), added.channels().len()), (1, 2));
+    let added = added.route("/y", websocket());
+    assert_eq!(added.channels().len(), 6);
+}
+
+#[tokio::test]
+async fn a_worker_receives_from_what_only_and_exclude_leave() {
+    use towpath_layer_core::Glob;
+
+    let stage = Stage::empty().await;
+    let router = ["yes.1", "yes.2", "no.1", "maybe"]
+        .into_iter()
+        .fold(Router::new(), |router, name| {
+            router.channel(name, async || {})
+        });
+    let globs = |globs: &[&str]| globs.iter().map(|glob| Glob::new(*glob)).collect();
+    let received = |only, exclude| {
+        let config = WorkerConfig {
+            only: globs(only),
+            exclude: globs(exclude),
+            ..WorkerConfig::default()
+        };
+        let layer = stage.layer.another_node();
+        let worker = Worker::new(config, &router, layer, States::new()).unwrap();
+        let names = worker.channels().iter().map(ToString::to_string);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        received(&["yes.*", "maybe"], &[]),
+        ["yes.1", "yes.2", "maybe"]
+    );
+    assert_eq!(received(&[], &["no.*"]), ["yes.1", "yes.2", "maybe"]);
+    assert_eq!(received(&["yes.*", "no.*"], &["*.2"]), ["yes.1", "no.1"]);
 }
 
 type Log = mpsc::Sender<String>;

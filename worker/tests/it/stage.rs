@@ -96,6 +96,25 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Ends all memberships of a connection, as its node does at its end.
+    pub(crate) async fn leave_all(&self, peer: &Peer) {
+        self.layer.discard_all(&peer.channel).await.unwrap();
+    }
+
+    /// How many messages wait on a channel.
+    pub(crate) async fn pending(&self, channel: &ChannelName) -> u64 {
+        let seen = self.layer.channel_statistics(channel).await;
+        seen.unwrap().pending
+    }
+
+    /// Sends to a channel until it is full.
+    pub(crate) async fn fill(&self, channel: &ChannelName) {
+        let message = || Content::encode(&0).unwrap().into();
+        while self.layer.send(channel, message()).await.is_ok() {}
+    }
+}
+
 /// One connection, as its interface server plays it.
 pub(crate) struct Peer {
     layer: Arc<MemoryLayer>,
@@ -122,6 +141,16 @@ impl Turn {
             Some(Frame::Text(text)) => text,
             other => panic!("no text frame but {other:?}"),
         }
+    }
+
+    /// All text frames, in order.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let frames = self.replies.iter().filter_map(|reply| reply.frame.as_ref());
+        let texts = frames.filter_map(|frame| match frame {
+            Frame::Text(text) => Some(&**text),
+            Frame::Bytes(_) => None,
+        });
+        texts.collect()
     }
 
     /// The status of the answer, if the handshake was denied.
@@ -209,6 +238,25 @@ impl Peer {
         self.turn().await
     }
 
+    /// Emits the event of the last turn once more, as after a retry.
+    pub(crate) async fn again(&mut self, kind: EventKind) -> Turn {
+        self.order -= 1;
+        self.event(kind).await
+    }
+
+    /// What came for this connection so far: joins, leaves and replies, in
+    /// their order.
+    pub(crate) fn arrivals(&self) -> Vec<&'static str> {
+        let state = self.inbox.state.lock();
+        state.arrivals.get(&self.id).cloned().unwrap_or_default()
+    }
+
+    /// Whether nothing came that no turn has taken.
+    pub(crate) fn is_silent(&self) -> bool {
+        let state = self.inbox.state.lock();
+        state.replies.get(&self.id).is_none_or(VecDeque::is_empty)
+    }
+
     pub(crate) async fn connect(&mut self) -> Turn {
         self.connect_with(Handshake::default()).await
     }
@@ -258,6 +306,7 @@ struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     replies: HashMap<LocalId, VecDeque<Reply>>,
+    arrivals: HashMap<LocalId, Vec<&'static str>>,
     groups: GroupTable<LocalId>,
 }
 
@@ -282,6 +331,7 @@ impl InboxSink for Inbox {
         let state = &mut *self.state.lock();
         match entry {
             InboxEntry::Reply { to, reply } => {
+                state.arrivals.entry(to).or_default().push("reply");
                 state.replies.entry(to).or_default().push_back(reply);
             }
             InboxEntry::Group { group, reply } => {
@@ -291,9 +341,11 @@ impl InboxSink for Inbox {
                 }
             }
             InboxEntry::Join { group, to, meta } => {
+                state.arrivals.entry(to).or_default().push("join");
                 state.groups.join(&group, to, meta);
             }
             InboxEntry::Leave { group, to } => {
+                state.arrivals.entry(to).or_default().push("leave");
                 state.groups.leave(&group, to);
             }
             InboxEntry::LeaveAll { to } => {
