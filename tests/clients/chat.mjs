@@ -1,25 +1,11 @@
 // node chat.mjs BASE_URL [--screenshot FILE] - people in a browser use the demonstration's chat.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 
-import { chromium } from "playwright-core";
-
+import { STEP_LIMIT_MS, withBrowser } from "./lib/browser.mjs";
 import { check, parseArguments, run } from "./lib/run.mjs";
 
 const DEADLINE_MS = 150_000;
-const STEP_LIMIT_MS = 20_000;
-const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const BROWSER_ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--disable-dev-shm-usage",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 const { url, rest } = parseArguments("chat.mjs BASE_URL [--screenshot FILE]");
 const screenshot = rest[0] === "--screenshot" ? rest[1] : undefined;
@@ -79,12 +65,6 @@ class Person {
     const own = await item.evaluate((found) => found.classList.contains("own"));
     assert.equal(own, name === this.name, "own messages are told apart");
   }
-}
-
-function browserPath() {
-  const found = BROWSERS.find((path) => existsSync(path));
-  assert.ok(found, `no browser: install chromium (looked for ${BROWSERS.join(", ")})`);
-  return found;
 }
 
 async function conversation(browser) {
@@ -167,19 +147,11 @@ async function reconnection(browser) {
   return [dee];
 }
 
-await run(DEADLINE_MS, async () => {
-  // Launching makes a new, empty user data directory and closing removes it.
-  const browser = await chromium.launch({
-    executablePath: browserPath(),
-    args: BROWSER_ARGUMENTS,
-    timeout: STEP_LIMIT_MS * 2,
-  });
-  try {
+await run(DEADLINE_MS, () =>
+  withBrowser(async (browser) => {
     const people = [...(await conversation(browser)), ...(await reconnection(browser))];
     await check("no page had an error", async () => {
       for (const person of people) assert.deepEqual(person.faults, [], `faults in ${person.name}'s page`);
     });
-  } finally {
-    await browser.close();
-  }
-});
+  }),
+);

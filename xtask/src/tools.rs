@@ -25,7 +25,7 @@ const INSTALLABLE: &[Tool] = &[
         purpose: "the tests of the Redis layer",
         programs: &["redis-server"],
     },
-    // The same paths as in tests/clients/chat.mjs.
+    // The same paths as in tests/clients/lib/browser.mjs.
     Tool {
         package: "chromium",
         purpose: "the tests in a browser",
@@ -34,6 +34,11 @@ const INSTALLABLE: &[Tool] = &[
             "/usr/bin/chromium-browser",
             "/usr/bin/google-chrome",
         ],
+    },
+    Tool {
+        package: "sqlite3",
+        purpose: "the test of the to-do list",
+        programs: &["sqlite3"],
     },
 ];
 

@@ -99,7 +99,7 @@ const ROOMS: &[Room] = &[
 /// needs a Redis server.
 const OPTIONAL: &[(&str, &str)] = &[("towpath", "testkit")];
 
-const UNPUBLISHED: &[&str] = &["tests", "bench", "xtask"];
+const UNPUBLISHED: &[&str] = &["tests", "bench", "examples", "xtask"];
 
 /// Why `user` may not depend on `used` in this way, if it may not.
 fn objection(user: &str, used: &str, kind: DependencyKind) -> Option<String> {
