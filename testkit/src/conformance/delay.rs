@@ -117,13 +117,13 @@ pub async fn a_cancelled_message_never_comes(factory: &dyn Factory) {
     let backend = empty(factory).await;
     let (layer, other) = (backend.node().await, backend.node().await);
     let name = channel("work");
-    let kept = later(&layer, DELAY, &name, 1).await;
-    let key = later(&layer, DELAY, &name, 2).await;
+    let kept = later(&layer, 3 * DELAY, &name, 1).await;
+    let key = later(&layer, 3 * DELAY, &name, 2).await;
     let written = key.to_string();
     assert!(cancel(&other, &written.parse().unwrap()).await);
     assert!(!cancel(&other, &key).await);
     assert!(!cancel(&layer, &key).await);
-    backend.pass(2 * DELAY).await;
+    backend.pass(4 * DELAY).await;
     let mut reader = Reader::new(&other, &[&name]);
     assert_eq!(reader.take(1).await, [1]);
     reader.close().await;
@@ -315,20 +315,20 @@ pub async fn no_more_wait_than_may(factory: &dyn Factory) {
     let name = channel("work");
     let mut keys = Vec::new();
     for number in 0..4 {
-        keys.push(later(&layer, DELAY, &name, number).await);
+        keys.push(later(&layer, 4 * DELAY, &name, number).await);
     }
     for layer in [&layer, &other] {
-        match try_later(layer, DELAY, &name, message(9)).await {
+        match try_later(layer, 4 * DELAY, &name, message(9)).await {
             Err(SendError::ChannelFull { channel }) => assert_eq!(channel, name),
             more => panic!("{more:?}"),
         }
     }
-    later(&layer, DELAY, &channel("other"), 9).await;
+    later(&layer, 4 * DELAY, &channel("other"), 9).await;
     send(&layer, &name, 10).await;
     assert_eq!(seen(&layer, &name).await.full, 2);
     assert!(cancel(&other, &keys[0]).await);
-    later(&other, DELAY, &name, 4).await;
-    backend.pass(2 * DELAY).await;
+    later(&other, 4 * DELAY, &name, 4).await;
+    backend.pass(5 * DELAY).await;
     let mut reader = Reader::new(&layer, &[&name]);
     assert_eq!(reader.take(5).await, [10, 1, 2, 3, 4]);
 }
@@ -372,13 +372,13 @@ pub async fn it_survives_the_death_of_who_asked(factory: &dyn Factory) {
     let backend = empty(factory).await;
     let name = channel("work");
     let (asker, other) = (backend.node().await, backend.node().await);
-    let first = later(&asker, DELAY, &name, 1).await;
-    later(&asker, DELAY, &name, 2).await;
-    let third = later(&asker, 6 * DELAY, &name, 3).await;
-    later(&asker, 6 * DELAY, &name, 4).await;
+    let first = later(&asker, 3 * DELAY, &name, 1).await;
+    later(&asker, 3 * DELAY, &name, 2).await;
+    let third = later(&asker, 9 * DELAY, &name, 3).await;
+    later(&asker, 9 * DELAY, &name, 4).await;
     backend.crash(asker.node()).await;
     assert!(cancel(&other, &first).await);
-    backend.pass(2 * DELAY).await;
+    backend.pass(4 * DELAY).await;
     let mut reader = Reader::new(&other, &[&name]);
     assert_eq!(reader.take(1).await, [2]);
     reader.close().await;

@@ -75,14 +75,14 @@ pub async fn a_delayed_reply_for_nobody_is_dropped_and_counted(factory: &dyn Fac
     let (peer, other) = (Peer::new(&*backend).await, backend.node().await);
     let (gone, name) = peer.connect();
     let (local, living) = peer.connect();
-    later(&other, DELAY, &name, 1).await;
-    later(&other, DELAY, &living, 2).await;
+    later(&other, 3 * DELAY, &name, 1).await;
+    later(&other, 3 * DELAY, &living, 2).await;
     let nobody = ChannelName::reply(NodeId::random(&SystemEntropy), LocalId(1));
-    later(&other, DELAY, &nobody, 3).await;
+    later(&other, 3 * DELAY, &nobody, 3).await;
     peer.sink.close(gone);
     let statistics = within("statistics", other.statistics()).await.unwrap();
     assert_eq!(statistics.dropped, 0, "their time has not come");
-    backend.pass(DELAY).await;
+    backend.pass(3 * DELAY).await;
     peer.sink.expect(local, &reply(2)).await;
     dropped(&*backend, &other, 2).await;
 }
@@ -159,17 +159,17 @@ pub async fn no_more_replies_wait_than_may(factory: &dyn Factory) {
     let (peer, other) = (Peer::new(&*backend).await, backend.node().await);
     let (local, name) = peer.connect();
     let (_, neighbour) = peer.connect();
-    let first = later(&other, DELAY, &name, 1).await;
-    later(&other, DELAY, &name, 2).await;
-    let over = other.send_after(DELAY, &name, reply(3).into());
+    let first = later(&other, 3 * DELAY, &name, 1).await;
+    later(&other, 3 * DELAY, &name, 2).await;
+    let over = other.send_after(3 * DELAY, &name, reply(3).into());
     match within("send_after", over).await {
         Err(SendError::ChannelFull { channel }) => assert_eq!(channel, name),
         more => panic!("{more:?}"),
     }
-    later(&other, DELAY, &neighbour, 3).await;
+    later(&other, 3 * DELAY, &neighbour, 3).await;
     assert!(within("cancel", other.cancel(&first)).await.unwrap());
-    later(&peer.layer, DELAY, &name, 4).await;
-    backend.pass(DELAY).await;
+    later(&peer.layer, 3 * DELAY, &name, 4).await;
+    backend.pass(3 * DELAY).await;
     for number in [2, 4] {
         peer.sink.expect(local, &reply(number)).await;
     }
