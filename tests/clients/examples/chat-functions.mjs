@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { check } from "../lib/run.mjs";
-import { say, see, withPages } from "./lib.mjs";
+import { online, say, see, withPages } from "./lib.mjs";
 
 async function call(page, name) {
   await page.getByLabel("Your name").fill(name);
@@ -35,5 +35,23 @@ await withPages("chat-functions.mjs", async (open) => {
   await check("those who stay see who leaves", async () => {
     await ben.close();
     await see("Ben has left", ada);
+  });
+  await check("a page comes back after its connection was cut, with its name", async () => {
+    let cut;
+    const dee = await open("lock", (page) =>
+      page.routeWebSocket(/\/chat\//, (route) => {
+        route.connectToServer();
+        cut = () => route.close();
+      }),
+    );
+    await call(dee, "Dee");
+    await see("Dee is here", ada);
+    await cut();
+    await dee.locator("#state[data-state=offline]").waitFor();
+    assert.ok(await dee.getByRole("button", { name: "Send" }).isDisabled(), "nothing is said while offline");
+    await online(dee);
+    await say(dee, "Back again.");
+    await see("Back again.", ada, dee);
+    assert.equal(await dee.locator("#log .own b").innerText(), "Dee");
   });
 });

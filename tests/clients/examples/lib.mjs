@@ -18,12 +18,13 @@ export async function withPages(script, body) {
   await run(DEADLINE_MS, () =>
     withBrowser(async (browser) => {
       const pages = [];
-      const open = async (hash = "") => {
+      const open = async (hash = "", beforeOpening = async () => {}) => {
         const context = await browser.newContext({ viewport: { width: 760, height: 640 } });
         context.setDefaultTimeout(STEP_LIMIT_MS);
         const page = await context.newPage();
         page.faults = [];
         page.on("pageerror", (error) => page.faults.push(String(error)));
+        await beforeOpening(page);
         await page.goto(new URL(`/#${hash}`, url).href);
         await online(page);
         pages.push(page);
