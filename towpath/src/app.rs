@@ -8,7 +8,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tower::Service;
 use towpath_interface_server::{BoxError, HttpService};
-use towpath_worker::{Consumer, Filter, Handler, Middleware, Router, States, Websocket};
+use towpath_worker::{Consumer, Filter, Handler, IntoWebsocket, Middleware, Router, States};
 
 use crate::http_service;
 
@@ -79,7 +79,7 @@ impl App {
 
     /// Connections to a path; see [`Router::route`].
     #[must_use]
-    pub fn route(mut self, path: &str, consumers: impl Into<Websocket>) -> Self {
+    pub fn route(mut self, path: &str, consumers: impl IntoWebsocket) -> Self {
         self.router = self.router.route(path, consumers);
         self
     }
@@ -90,7 +90,7 @@ impl App {
         mut self,
         path: &str,
         filter: Filter,
-        consumers: impl Into<Websocket>,
+        consumers: impl IntoWebsocket,
     ) -> Self {
         self.router = self.router.route_when(path, filter, consumers);
         self
@@ -99,7 +99,7 @@ impl App {
     /// Connections to a path that matches a regular expression; see
     /// [`Router::route_regex`].
     #[must_use]
-    pub fn route_regex(mut self, path: &str, consumers: impl Into<Websocket>) -> Self {
+    pub fn route_regex(mut self, path: &str, consumers: impl IntoWebsocket) -> Self {
         self.router = self.router.route_regex(path, consumers);
         self
     }

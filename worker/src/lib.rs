@@ -85,7 +85,8 @@ pub use middleware::{ConsumerService, Middleware};
 pub use place::{Place, PlaceKind};
 pub use prepared::Prepared;
 pub use router::{
-    Field, Filter, RouteError, RouteErrors, Router, Websocket, field, header, query, websocket,
+    Field, Filter, IntoWebsocket, RouteError, RouteErrors, Router, Websocket, field, header, query,
+    websocket,
 };
 pub use runtime::{Worker, WorkerError};
 pub use states::States;

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytestring::ByteString;
 
 use crate::meter::Meter;
-use crate::router::Websocket;
+use crate::router::{IntoWebsocket, Websocket};
 use crate::{Place, PlaceKind};
 
 /// Several streams over one WebSocket; see [`demultiplexer`].
@@ -31,7 +31,7 @@ pub struct Demultiplexer {
 /// |---|---|
 /// | connect | all streams, in their order; the first that refuses refuses the connection |
 /// | a frame | the stream that it names |
-/// | an event of the application | every stream that has a consumer of that name |
+/// | an event of the application | every stream that has a consumer of that name; a type that does not know it leaves it to the others |
 /// | disconnect | all streams |
 ///
 /// What streams write or put into their outbox at connect goes out once all have
@@ -70,8 +70,8 @@ pub fn demultiplexer() -> Demultiplexer {
 impl Demultiplexer {
     /// Adds a stream.
     #[must_use]
-    pub fn stream(mut self, name: impl Into<ByteString>, consumers: impl Into<Websocket>) -> Self {
-        self.streams.push((name.into(), consumers.into()));
+    pub fn stream(mut self, name: impl Into<ByteString>, consumers: impl IntoWebsocket) -> Self {
+        self.streams.push((name.into(), consumers.into_websocket()));
         self
     }
 }

@@ -20,7 +20,7 @@ pub use error::{RouteError, RouteErrors};
 pub use filter::{Field, Filter, field, header, query};
 pub(crate) use table::{ChannelRoute, Routes, SocketRoute};
 use template::PathSpec;
-pub use websocket::{Websocket, websocket};
+pub use websocket::{IntoWebsocket, Websocket, websocket};
 
 /// The shared channels on which events come.
 const EVENT_CHANNELS: [&str; 4] = [
@@ -88,7 +88,7 @@ impl Router {
     /// Connections to a path. `{name}` stands for one whole segment and is a
     /// parameter.
     #[must_use]
-    pub fn route(self, path: &str, consumers: impl Into<Websocket>) -> Self {
+    pub fn route(self, path: &str, consumers: impl IntoWebsocket) -> Self {
         self.socket(PathSpec::template(path), Filter::default(), consumers)
     }
 
@@ -100,14 +100,14 @@ impl Router {
     /// conversation go the same way. A filter that looks at `text` or `event`
     /// decides for each event.
     #[must_use]
-    pub fn route_when(self, path: &str, filter: Filter, consumers: impl Into<Websocket>) -> Self {
+    pub fn route_when(self, path: &str, filter: Filter, consumers: impl IntoWebsocket) -> Self {
         self.socket(PathSpec::template(path), filter, consumers)
     }
 
     /// Connections to a path that matches a regular expression, whole, with or
     /// without `^` and `$`. Named groups are parameters.
     #[must_use]
-    pub fn route_regex(self, path: &str, consumers: impl Into<Websocket>) -> Self {
+    pub fn route_regex(self, path: &str, consumers: impl IntoWebsocket) -> Self {
         self.socket(PathSpec::regex(path), Filter::default(), consumers)
     }
 
@@ -183,11 +183,11 @@ impl Router {
         self
     }
 
-    fn socket(mut self, path: PathSpec, filter: Filter, consumers: impl Into<Websocket>) -> Self {
+    fn socket(mut self, path: PathSpec, filter: Filter, consumers: impl IntoWebsocket) -> Self {
         self.entries.push(Entry::Socket(SocketEntry {
             path,
             filter,
-            consumers: consumers.into(),
+            consumers: consumers.into_websocket(),
         }));
         self
     }

@@ -18,6 +18,25 @@ pub struct Websocket {
     pub(crate) other_events: Option<Arc<dyn Consume>>,
 }
 
+/// What can stand on a path or on a stream: a [`Websocket`], and what becomes
+/// one.
+#[diagnostic::on_unimplemented(
+    message = "this cannot stand on a path or a stream",
+    label = "no consumers of a connection",
+    note = "a function does by `websocket().receive(f)`, a type by `Type::websocket()`"
+)]
+pub trait IntoWebsocket {
+    /// As the consumers of a connection.
+    fn into_websocket(self) -> Websocket;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<Websocket>> IntoWebsocket for T {
+    fn into_websocket(self) -> Websocket {
+        self.into()
+    }
+}
+
 /// The consumers of one path, each of them optional:
 ///
 /// | without | happens |

@@ -287,6 +287,28 @@ async fn a_type_that_refuses_has_written_nothing_and_joined_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_type_that_denies_by_hand_joins_nothing() {
+    #[derive(Serialize, Deserialize)]
+    struct Closed;
+    impl WebsocketConsumer for Closed {
+        async fn connect(socket: &Socket) -> Result<Self> {
+            socket.deny(503, "come back").await?;
+            Ok(Self)
+        }
+
+        fn groups(&self) -> Vec<String> {
+            vec!["closed".to_owned()]
+        }
+    }
+    let stage = Stage::new(Router::new().route("/x", Closed::websocket())).await;
+    let mut peer = stage.peer("/x");
+    let turn = peer.connect().await.done();
+    assert_eq!(turn.denied(), Some((503, "come back".to_owned())));
+    assert!(!turn.accepted() && turn.completion.groups.is_empty());
+    assert!(!peer.arrivals().contains(&"join"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handshake_that_is_closed_is_accepted_so_that_the_code_shows() {
     let stage = Stage::new(Router::new().route("/{how}", Strict::websocket())).await;
     let mut peer = stage.peer("/closed");

@@ -195,6 +195,8 @@ async fn streams_accept_together_and_any_of_them_refuses_all() {
     let turn = stage.peer("/well").connect_with(offer()).await.done();
     let accept = turn.replies[0].accept.clone().unwrap();
     assert_eq!(accept.subprotocol.as_deref(), Some("v2"));
+    let accepts = turn.replies.iter().filter(|reply| reply.accept.is_some());
+    assert_eq!(accepts.count(), 1);
     let expected = ["greet", "guard", "last"].map(|stream| {
         let text = match stream {
             "greet" => "welcome",

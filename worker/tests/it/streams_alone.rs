@@ -17,14 +17,25 @@ use crate::recorder::Counts;
 use crate::stage::{Peer, Stage, Turn};
 use crate::streams::{count, frame, peer_of};
 
-/// What an error frame says.
+/// An error frame.
+#[derive(Deserialize)]
+struct Refusal {
+    stream: Value,
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    code: String,
+    reason: String,
+}
+
+/// What the only frame says, which is an error frame.
 #[track_caller]
 fn refused(turn: &Turn) -> (Value, String, String) {
-    let texts = turn.texts();
-    assert_eq!(texts.len(), 1, "{texts:?}");
-    let frame: Value = serde_json::from_str(texts[0]).unwrap();
-    let text = |key: &str| frame["error"][key].as_str().unwrap().to_owned();
-    (frame["stream"].clone(), text("code"), text("reason"))
+    let Refusal { stream, error } = serde_json::from_str(turn.text()).unwrap();
+    assert_eq!(turn.texts().len(), 1, "{:?}", turn.texts());
+    (stream, error.code, error.reason)
 }
 
 /// Panics when it is shown.
