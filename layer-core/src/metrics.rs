@@ -50,8 +50,16 @@ metrics! {
     CONSUMERS_RUNNING "towpath_consumers_running" Gauge "Consumers that run now.";
     CONSUMED "towpath_consumed_total" Counter "Messages consumed, by route and outcome.";
     CONSUMER_SECONDS "towpath_consumer_seconds" Histogram "How long consumers ran that did not return at once, by route.";
+    TOKENS_REFUSED "towpath_tokens_refused_total" Counter "Connections and events refused for their token, by reason.";
+    RATE_LIMITED "towpath_rate_limited_total" Counter "Events over a rate limit, by limit and outcome.";
     LAYER_UP "towpath_layer_up" Gauge "1 while the backend answers, 0 while it does not.";
     LAYER_RECONNECTS "towpath_layer_reconnects_total" Counter "Connections to the backend that were made anew.";
     LAYER_MALFORMED "towpath_layer_malformed_total" Counter "Entries refused because of their version or form.";
     GROUP_DROPPED "towpath_group_dropped_total" Counter "Group messages that a node's inbox refused or that found the node gone.";
+    API_REQUESTS "towpath_api_requests_total" Counter "Requests to the layer's HTTP interface, by operation and status.";
+    BINDING_CHANGES "towpath_binding_changes_total" Counter "Changes of bound tables that were published, by table.";
+    BINDING_DROPPED "towpath_binding_dropped_total" Counter "Changes, or parts of one, that were passed over, by table and why.";
+    BINDING_LOST "towpath_binding_lost_total" Counter "Changes that were dropped because nobody took them for too long.";
+    BINDING_TAKER "towpath_binding_taker" Gauge "1 while this process takes the changes of a database.";
+    BINDING_WAITING "towpath_binding_waiting" Gauge "Changes that wait to be published, about.";
 }

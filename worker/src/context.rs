@@ -327,6 +327,7 @@ impl Context {
     }
 
     /// Accepts the handshake with that subprotocol, if nobody names another.
+    #[cfg(feature = "tokens")]
     pub(crate) fn prefer_subprotocol(&self, subprotocol: &'static str) {
         let accept = &mut self.whole().effects.lock().accept;
         let preferred = || ByteString::from_static(subprotocol);
@@ -358,6 +359,7 @@ impl Context {
     }
 
     /// Whether it is an event of one stream of a demultiplexer.
+    #[cfg(feature = "tokens")]
     pub(crate) fn in_stream(&self) -> bool {
         self.framing().stream.is_some()
     }

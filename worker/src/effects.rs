@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use towpath_layer_core::{Accept, ChannelLayer, ChannelName, GroupChange, GroupName, Message, Reply};
+use towpath_layer_core::{
+    Accept, ChannelLayer, ChannelName, GroupChange, GroupName, Message, Reply,
+};
 
 use crate::envelope::{Envelope, Slots};
 use crate::{Error, Result};

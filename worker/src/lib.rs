@@ -48,6 +48,8 @@
 //! The crate knows the layer's contract (`towpath-layer-core`) and no backend,
 //! and nothing of sockets.
 
+#[cfg(feature = "tokens")]
+mod auth;
 mod blocking;
 mod config;
 mod consumer;
@@ -59,7 +61,9 @@ mod error;
 mod extract;
 mod framing;
 mod handler;
+mod identity;
 mod json_consumer;
+mod limit;
 mod meter;
 mod middleware;
 mod place;
@@ -67,20 +71,30 @@ mod prepared;
 mod router;
 mod runtime;
 mod states;
+mod trace;
+mod wall;
 mod websocket_consumer;
 
+#[cfg(feature = "tokens")]
+pub use auth::{
+    Algorithm, Auth, AuthLayer, Authenticator, Claims, Key, KeyError, Keys, SignError, TokenError,
+};
 pub use blocking::{Blocking, BlockingArguments, blocking, wait};
 pub use config::WorkerConfig;
 pub use consumer::{Consumer, Methods, This};
 pub use context::Context;
+pub use cookie::Cookie;
+#[cfg(feature = "signed-cookies")]
+pub use cookie::Key as CookieKey;
 pub use demultiplexer::{Demultiplexer, demultiplexer};
 pub use error::{Error, ErrorKind, Result};
 pub use extract::{
-    Connection, Disconnected, FromContext, Groups, Headers, Json, Layer, Outbox, Path, Payload,
-    Query, Session, Socket, State, Text,
+    Connection, Cookies, Disconnected, FromContext, Groups, Headers, Json, Layer, Outbox, Path,
+    Payload, Query, Session, Socket, State, Text,
 };
 pub use handler::{Handler, IntoResult};
 pub use json_consumer::{JsonConsumer, JsonSocket};
+pub use limit::{Rate, RateLimit, RateLimited};
 pub use middleware::{ConsumerService, Middleware};
 pub use place::{Place, PlaceKind};
 pub use prepared::Prepared;
@@ -90,4 +104,5 @@ pub use router::{
 };
 pub use runtime::{Worker, WorkerError};
 pub use states::States;
+pub use trace::{TraceLayer, Traced};
 pub use websocket_consumer::WebsocketConsumer;

@@ -1,6 +1,7 @@
 //! Extractors: what a consumer may take as arguments.
 
 mod connection;
+mod cookies;
 mod frame;
 mod groups;
 mod layer;
@@ -17,6 +18,7 @@ use std::future::Future;
 use crate::{Context, Place, Result};
 
 pub use connection::{Connection, Disconnected, Headers, Query};
+pub use cookies::Cookies;
 pub(crate) use frame::read_json;
 pub use frame::{Json, Text};
 pub use groups::Groups;

@@ -11,12 +11,16 @@
 )]
 
 mod consumers;
+mod cookies;
 mod extractors;
 mod failures;
+#[cfg(feature = "tokens")]
+mod identity;
 mod later;
 mod middleware;
 mod outage;
 mod outbox;
+mod rate_limits;
 mod recorder;
 mod rooms;
 mod routing;
@@ -26,3 +30,4 @@ mod stage;
 mod stopping;
 mod streams;
 mod streams_alone;
+mod traces;

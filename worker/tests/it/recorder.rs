@@ -16,9 +16,16 @@ pub(crate) struct Counts {
 impl Counts {
     /// How many messages of a route ended so.
     pub(crate) fn consumed(&self, route: &str, outcome: &str) -> u64 {
-        let key = format!("towpath_consumed_total outcome={outcome} route={route}");
+        self.of(&format!(
+            "towpath_consumed_total outcome={outcome} route={route}"
+        ))
+    }
+
+    /// How often something was counted, by the name of the metric and its
+    /// labels in the order of the alphabet.
+    pub(crate) fn of(&self, key: &str) -> u64 {
         let counters = self.counters.lock();
-        counters.get(&key).unwrap().load(Ordering::Relaxed)
+        counters.get(key).unwrap().load(Ordering::Relaxed)
     }
 }
 
