@@ -63,9 +63,11 @@
 //! - [`worker`] and [`layer`] are the crates behind, for what the prelude leaves
 //!   out.
 //!
-//! The feature `redis` (on by default) builds the layer between processes in;
-//! the feature `testing` is for dev-dependencies and brings `testing::TestApp`,
-//! which runs an application inside a test.
+//! The feature `redis` (on by default) builds the layer between processes in,
+//! `tokens` (on by default) signed tokens, `signed-cookies` the cookies that a
+//! web framework has signed or encrypted. The feature `testing` is for
+//! dev-dependencies and brings `testing::TestApp`, which runs an application
+//! inside a test.
 
 mod app;
 mod cli;
@@ -96,6 +98,9 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../../docs/consumers.md")]
     struct Consumers;
+    #[cfg(feature = "tokens")]
+    #[doc = include_str!("../../docs/identity.md")]
+    struct Identity;
     #[doc = include_str!("../../docs/testing.md")]
     struct Testing;
     #[doc = include_str!("../../docs/tutorial.md")]

@@ -9,11 +9,13 @@ pub use towpath_layer_core::{
     Accept, Application, ChannelLayer, ChannelName, Close, Content, DelayKey, Delivery, Deny,
     Frame, GroupName, Handshake, Member, Reply,
 };
+#[cfg(feature = "tokens")]
+pub use towpath_worker::{Auth, AuthLayer, Authenticator, Keys, TokenError};
 pub use towpath_worker::{
-    Connection, Consumer, Context, Disconnected, Error, ErrorKind, FromContext, Groups, Headers,
-    Json, JsonConsumer, JsonSocket, Layer, Methods, Outbox, Path, Payload, Prepared, Query, Result,
-    Router, Session, Socket, State, Text, This, Websocket, WebsocketConsumer, blocking,
-    demultiplexer, field, header, query, wait, websocket,
+    Connection, Consumer, Context, Cookies, Disconnected, Error, ErrorKind, FromContext, Groups,
+    Headers, Json, JsonConsumer, JsonSocket, Layer, Methods, Outbox, Path, Payload, Prepared,
+    Query, Rate, RateLimit, Result, Router, Session, Socket, State, Text, This, TraceLayer,
+    Websocket, WebsocketConsumer, blocking, demultiplexer, field, header, query, wait, websocket,
 };
 
 pub use crate::{App, Layers, Listening};
