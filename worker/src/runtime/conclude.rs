@@ -64,10 +64,7 @@ fn conclude_event(
             }
             Err(reason) => (Ended::Failed, broken(event, route, &reason)),
         },
-        Ending::Failed(failure) => {
-            let asks = matches!(event.kind, EventKind::Connect(_)) && !effects.accepted;
-            failed(event, route, failure, asks)
-        }
+        Ending::Failed(failure) => failed(event, route, failure, &effects),
         Ending::Panicked(panic) => (Ended::Panicked, broken(event, route, &panic)),
         Ending::TimedOut => {
             let reason = "the consumer ran longer than consumer_timeout";
@@ -119,14 +116,20 @@ fn pinned(event: &Event, envelope: &Envelope, route: &SocketRoute) -> Envelope {
     pinned
 }
 
-/// `asks` says whether it is a handshake that still waits for its answer.
-fn failed(event: &Event, route: &SocketRoute, failure: Failure, asks: bool) -> (Ended, Reply) {
+fn failed(
+    event: &Event,
+    route: &SocketRoute,
+    failure: Failure,
+    effects: &Effects,
+) -> (Ended, Reply) {
+    // Whether it is a handshake that still waits for its answer.
+    let asks = matches!(event.kind, EventKind::Connect(_)) && !effects.accepted;
     let refuse = |status| refuse(event, asks.then_some(status), &failure.reason);
     match (failure.kind, failure.deny) {
         (ErrorKind::Rejected, _) => (Ended::Rejected, refuse(403)),
         (ErrorKind::BadPayload, _) => (Ended::BadPayload, refuse(400)),
         (ErrorKind::Denied, Some(deny)) if asks => (Ended::Denied, denied(event, deny)),
-        (ErrorKind::Closed, _) => (Ended::Rejected, closed(event, failure.close)),
+        (ErrorKind::Closed, _) => (Ended::Rejected, closed(event, failure.close, effects)),
         (ErrorKind::Retry, _) => (Ended::Retry, complete(event, Outcome::Retry)),
         (ErrorKind::Internal, _) if failure.unavailable => {
             let route = route.meter.route();
@@ -182,13 +185,15 @@ fn denied(event: &Event, deny: Deny) -> Reply {
 /// Closed with the consumer's own code. A handshake is accepted before, so that
 /// a page can see the code: it is told nothing about one that was refused, and
 /// some browsers refuse one without any of the subprotocols that they offered.
-fn closed(event: &Event, close: Option<Close>) -> Reply {
+fn closed(event: &Event, close: Option<Close>, effects: &Effects) -> Reply {
     let accept = match &event.kind {
-        EventKind::Connect(handshake) => Some(Box::new(Accept {
-            subprotocol: handshake.subprotocols.first().cloned(),
-            headers: Vec::new(),
-        })),
-        _ => None,
+        EventKind::Connect(handshake) => {
+            let mut accept = Box::new(effects.accept.clone());
+            let first = || handshake.subprotocols.first().cloned();
+            accept.subprotocol = accept.subprotocol.or_else(first);
+            Some(accept)
+        }
+        EventKind::Receive(_) | EventKind::Application(_) | EventKind::Disconnect { .. } => None,
     };
     Reply {
         accept,
