@@ -35,6 +35,7 @@ mod metrics;
 mod mount;
 mod operator;
 mod origin;
+mod outside;
 mod protocol;
 mod routes;
 mod server;
@@ -47,6 +48,7 @@ pub use drain::Phase;
 pub use local::LocalServer;
 pub use mount::{FirstSession, ReplyChannel, ServiceHandle, TowpathService};
 pub use operator::{Operator, Readiness};
+pub use outside::{ApiLimits, LayerApi, TokenError, Tokens};
 pub use routes::{Routes, RoutesError};
 pub use server::{BindError, InterfaceServer, ServerHandle};
 

@@ -18,7 +18,7 @@ pub(crate) const TRY_LATER: u16 = 1013;
 const REASON_LEN_MAX: usize = 123;
 
 /// Whether a frame may carry the code.
-fn may_be_sent(code: u16) -> bool {
+pub(crate) fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 

@@ -18,6 +18,7 @@ mod local;
 mod memory;
 mod mounted;
 mod operator;
+mod outside;
 mod rig;
 mod slow;
 mod trouble;

@@ -1,0 +1,75 @@
+//! What a client tells one connection, as a reply.
+
+use serde::Deserialize;
+use towpath_layer_core::{Completion, Limits, Outcome};
+use utoipa::ToSchema;
+
+use super::blob::Blob;
+use super::message::ChangeBody;
+use super::problem::{Kind, Problem};
+
+/// Ends an event: the consumer has returned.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Completion)]
+pub(super) struct CompletionBody {
+    /// The event's `attempt`; a completion with any other is stale.
+    attempt: u64,
+    /// How it ended.
+    outcome: OutcomeBody,
+    /// Memberships of the event's own connection that were changed meanwhile.
+    #[serde(default)]
+    groups: Vec<ChangeBody>,
+}
+
+/// How a consumer ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = Outcome)]
+enum OutcomeBody {
+    /// It returned.
+    Done {
+        /// The new session; without it the session stays as it was.
+        #[serde(default)]
+        session: Option<Blob>,
+    },
+    /// It failed; the socket is closed with 1011.
+    Failed {
+        /// What to look for in the worker's log; the client sees it.
+        error_id: String,
+    },
+    /// It failed only because something was out of reach.
+    Lost,
+    /// It asks for the event once more, with the old session.
+    Retry,
+}
+
+impl CompletionBody {
+    pub(super) fn into_completion(self, limits: &Limits) -> Result<Completion, Problem> {
+        let outcome = match self.outcome {
+            OutcomeBody::Done { session } => Outcome::Done {
+                session: session.map(|Blob(session)| session),
+            },
+            OutcomeBody::Failed { error_id } => Outcome::Failed {
+                error_id: error_id.into(),
+            },
+            OutcomeBody::Lost => Outcome::Lost,
+            OutcomeBody::Retry => Outcome::Retry,
+        };
+        if let Outcome::Done {
+            session: Some(session),
+        } = &outcome
+            && session.len() > limits.session_size_max
+        {
+            let detail = format!("the session has {} bytes", session.len());
+            return Err(Problem::new(Kind::MessageTooLarge, detail)
+                .at("completion.outcome.done.session")
+                .expecting(format!("at most {} bytes", limits.session_size_max)));
+        }
+        Ok(Completion {
+            attempt: self.attempt,
+            outcome,
+            groups: self.groups.into_iter().map(Into::into).collect(),
+        })
+    }
+}
