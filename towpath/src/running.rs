@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::{Future, pending};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -57,6 +58,13 @@ impl Part {
     }
 }
 
+/// The HTTP interface of a layer.
+struct Api {
+    part: Part,
+    address: SocketAddr,
+    stop_timeout: Duration,
+}
+
 /// An application that runs. Dropped, it ends by itself, while nobody waits.
 pub struct Running {
     tracker: TaskTracker,
@@ -65,6 +73,7 @@ pub struct Running {
     listening: Option<Listening>,
     sockets: Option<Part>,
     consumers: Option<Part>,
+    api: Option<Box<Api>>,
     beside: Vec<Part>,
     drain_timeout: Duration,
 }
@@ -83,6 +92,7 @@ impl Running {
             listening: None,
             sockets: None,
             consumers: None,
+            api: None,
             beside: vec![upkeep],
             drain_timeout: Duration::ZERO,
         }
@@ -120,6 +130,23 @@ impl Running {
         self.sockets = Some(Part::new(&self.tracker, sockets));
     }
 
+    /// Takes over the HTTP interface: it ends after the consumers, because what
+    /// is in flight may be completed through it, and before the layers.
+    pub(crate) fn expose<F>(
+        &mut self,
+        address: SocketAddr,
+        stop_timeout: Duration,
+        serving: impl FnOnce(CancellationToken) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.api = Some(Box::new(Api {
+            part: Part::new(&self.tracker, serving),
+            address,
+            stop_timeout,
+        }));
+    }
+
     /// Takes over what stays until everything else has ended.
     pub(crate) fn attend<F>(&mut self, task: impl FnOnce(CancellationToken) -> F)
     where
@@ -132,6 +159,12 @@ impl Running {
     #[must_use]
     pub fn listening(&self) -> Option<Listening> {
         self.listening
+    }
+
+    /// Where the layer's HTTP interface is; nowhere if none is configured.
+    #[must_use]
+    pub fn api(&self) -> Option<SocketAddr> {
+        self.api.as_ref().map(|api| api.address)
     }
 
     /// The layers of the application.
@@ -159,8 +192,8 @@ impl Running {
         }
     }
 
-    /// Ends the application in good order: sockets, consumers, layers, within
-    /// `server.drain_timeout`, or `worker.drain_timeout` if there are only
+    /// Ends the application in good order: sockets, consumers, the HTTP interface,
+    /// layers, within `server.drain_timeout`, or `worker.drain_timeout` if there are only
     /// consumers.
     ///
     /// # Cancel safety
@@ -181,6 +214,10 @@ impl Running {
             consumers
                 .end("consumers", until.max(Instant::now()) + GRACE)
                 .await;
+        }
+        if let Some(api) = self.api {
+            let until = Instant::now() + api.stop_timeout;
+            api.part.end("the HTTP interface", until + GRACE).await;
         }
         if timeout(CLOSE_TIMEOUT, self.layers.close()).await.is_err() {
             tracing::warn!("the layers were not left in time; their leases end by themselves");

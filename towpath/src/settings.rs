@@ -74,6 +74,20 @@ pub(crate) fn operator(listener: Listener) -> Option<SocketAddr> {
     }
 }
 
+/// The bounds of the HTTP interface.
+pub(crate) fn api(config: &Config) -> server::ApiLimits {
+    let section = &config.api;
+    server::ApiLimits {
+        connections_max: section.connections_max,
+        body_bytes_max: section.body_bytes_max,
+        batch_max: section.batch_max,
+        header_timeout: section.header_timeout,
+        request_timeout: section.request_timeout,
+        poll_timeout_max: section.poll_timeout_max,
+        stop_timeout: section.stop_timeout,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +97,6 @@ mod tests {
         let config = Config::default();
         assert_eq!(server(&config, None), server::ServerConfig::default());
         assert_eq!(worker(&config), WorkerConfig::default());
+        assert_eq!(api(&config), server::ApiLimits::default());
     }
 }

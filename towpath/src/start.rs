@@ -8,12 +8,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::{
-    BindError, InterfaceServer, Operator, Routes, RoutesError, TowpathService,
+    BindError, InterfaceServer, LayerApi, Operator, Routes, RoutesError, TokenError, Tokens,
+    TowpathService,
 };
 use towpath_worker::{RouteErrors, States, Worker, WorkerError};
 
 use crate::app::{App, Listening};
-use crate::config::{Config, Listener};
+use crate::config::{ApiListener, Config, Listener, Secret};
 use crate::layers::{Layers, OpenError};
 use crate::running::{Part, Running};
 use crate::settings;
@@ -57,6 +58,17 @@ pub enum StartError {
         /// Why it cannot.
         source: io::Error,
     },
+    /// The layer's HTTP interface cannot stand where it should.
+    #[error("the layer's HTTP interface cannot stand at {address}")]
+    Api {
+        /// Where it should.
+        address: SocketAddr,
+        /// Why it cannot.
+        source: io::Error,
+    },
+    /// The layer's HTTP interface has nothing to guard it.
+    #[error("api.tokens cannot be used")]
+    Tokens(#[from] TokenError),
     /// Metrics cannot be collected.
     #[error("metrics cannot be collected")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -96,7 +108,7 @@ impl App {
     /// # }
     /// ```
     pub async fn start(self, config: &Config) -> Result<Running, StartError> {
-        self.start_as(Role::Serve, config).await
+        Box::pin(self.start_as(Role::Serve, config)).await
     }
 
     /// Mounts the sockets in another HTTP server, axum's or hyper's: the
@@ -219,6 +231,7 @@ impl Base {
         if role != Role::Interface {
             self.worker(config)?;
         }
+        Box::pin(self.api(config)).await?;
         if role == Role::Worker {
             return self.operator(config.operator.listen).await;
         }
@@ -230,6 +243,25 @@ impl Base {
         let settings = settings::worker(config);
         let worker = Worker::new(settings, &self.app.router, layer, self.states.clone())?;
         self.running.consume(config.worker.drain_timeout, worker);
+        Ok(())
+    }
+
+    async fn api(&mut self, config: &Config) -> Result<(), StartError> {
+        let ApiListener::Address(address) = config.api.listen else {
+            return Ok(());
+        };
+        let tokens = Tokens::new(config.api.tokens.iter().map(Secret::expose))?;
+        let layers = self.running.layers();
+        let layer = layers.get(&config.api.layer);
+        let layer = Arc::clone(layer.unwrap_or_else(|| layers.default_layer()));
+        let failed = |source| StartError::Api { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        tracing::info!(%address, layer = config.api.layer, "the layer's HTTP interface listening");
+        let limits = settings::api(config);
+        let stop_timeout = limits.stop_timeout;
+        let serving = |stop| LayerApi::new(tokens, limits).serve(listener, layer, stop);
+        self.running.expose(address, stop_timeout, serving);
         Ok(())
     }
 

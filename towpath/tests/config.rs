@@ -447,3 +447,48 @@ fn the_reference_page_is_that_of_the_code() {
         "refresh it: cargo run -p towpath -- config docs > docs/configuration.md"
     );
 }
+
+#[test]
+fn an_interface_that_nobody_guards_is_refused() {
+    refused(
+        &file("[api]\nlisten = \"127.0.0.1:8002\"\n"),
+        "\
+default: api.tokens = [] is empty, and api.listen needs a token
+  expected: a list of one or more texts of 16 to 1024 letters, digits or -._~+/=
+  to do: set api.tokens, to what `openssl rand -hex 32` prints for example, or leave api.listen out",
+    );
+}
+
+#[test]
+fn a_token_is_checked_and_never_shown() {
+    for token in ["hidden", "hidden and with spaces in it"] {
+        let sources = Sources::new().variable("TOWPATH__API__TOKENS", token);
+        let said = sources.load().unwrap_err().to_string();
+        assert!(
+            said.contains("api.tokens") && !said.contains("hidden"),
+            "{said}"
+        );
+    }
+    let sources = Sources::new()
+        .variable(
+            "TOWPATH__API__TOKENS",
+            "hidden-hidden-one,hidden-hidden-two",
+        )
+        .variable("TOWPATH__API__LISTEN", "127.0.0.1:8002");
+    let loaded = sources.load().unwrap();
+    assert_eq!(loaded.config.api.tokens.len(), 2);
+    let shown = &settings(&loaded)["api.tokens"].value;
+    assert_eq!(shown.as_deref(), Some("[\"***\", \"***\"]"));
+    assert!(!format!("{:?}", loaded.config).contains("hidden"));
+}
+
+#[test]
+fn an_interface_of_a_layer_that_is_not_there_is_refused() {
+    let said = file("[api]\nlayer = \"jobs\"\n").load().unwrap_err();
+    let said = said.to_string();
+    assert!(
+        said.contains("api.layer = \"jobs\" names no layer"),
+        "{said}"
+    );
+    assert!(said.contains("one of default"), "{said}");
+}

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use towpath_interface_server::{TokenError, Tokens};
 use towpath_layer_core::{Glob, GroupName};
 use tracing_subscriber::EnvFilter;
 
 use super::section::{Field, Kind};
 use super::{
-    Config, ConfigError, DEFAULT_LAYER, LayerKind, Loaded, Origin, Problem, keys, load, show,
+    ApiListener, Config, ConfigError, DEFAULT_LAYER, LayerKind, Loaded, Origin, Problem, Secret,
+    keys, load, show,
 };
 
 /// The most threads that own sockets: a connection's number has a byte for its.
@@ -23,6 +25,7 @@ pub(crate) fn check(loaded: &Loaded) -> Vec<Problem> {
         problems.extend(sizes(loaded));
         problems.extend(times(loaded));
         problems.extend(layers(loaded));
+        problems.extend(api(loaded));
     }
     problems
 }
@@ -238,6 +241,40 @@ fn layers(loaded: &Loaded) -> Vec<Problem> {
             }
             _ => {}
         }
+    }
+    problems
+}
+
+/// An interface that anybody could use, or that has no layer.
+fn api(loaded: &Loaded) -> Vec<Problem> {
+    let Config { api, layers, .. } = &loaded.config;
+    let mut problems = Vec::new();
+    let tokens = Tokens::new(api.tokens.iter().map(Secret::expose));
+    let expected = "a list of one or more texts of 16 to 1024 letters, digits or -._~+/=";
+    match tokens {
+        Err(TokenError::Missing) if api.listen == ApiListener::Off => {}
+        Err(TokenError::Missing) => problems.push(Problem {
+            expected: expected.to_owned(),
+            remedy: "set api.tokens, to what `openssl rand -hex 32` prints for example, \
+                     or leave api.listen out"
+                .to_owned(),
+            ..problem(
+                loaded,
+                "api.tokens",
+                "is empty, and api.listen needs a token",
+            )
+        }),
+        Err(error) => problems.push(Problem {
+            expected: expected.to_owned(),
+            ..problem(loaded, "api.tokens", &format!("cannot be used: {error}"))
+        }),
+        Ok(_) => {}
+    }
+    if !layers.contains_key(&api.layer) {
+        problems.push(Problem {
+            expected: format!("one of {}", loaded.layer_names()),
+            ..problem(loaded, "api.layer", "names no layer")
+        });
     }
     problems
 }

@@ -73,20 +73,21 @@ pub(crate) fn parse(kind: Kind, text: &str) -> toml::Value {
             .parse()
             .map_or_else(|_| as_text(), toml::Value::Integer),
         Kind::Origins if matches!(text, "*" | "same-host") => as_text(),
-        Kind::Globs | Kind::Origins if !text.starts_with('[') => {
+        Kind::Globs | Kind::Origins | Kind::Secrets if !text.starts_with('[') => {
             let parts = text
                 .split(',')
                 .map(str::trim)
                 .filter(|part| !part.is_empty());
             toml::Value::Array(parts.map(|part| part.to_owned().into()).collect())
         }
-        Kind::Globs | Kind::Origins | Kind::Capacities | Kind::Expiries => {
+        Kind::Globs | Kind::Origins | Kind::Secrets | Kind::Capacities | Kind::Expiries => {
             toml::de::ValueDeserializer::parse(text)
                 .and_then(serde::Deserialize::deserialize)
                 .unwrap_or_else(|_| as_text())
         }
         Kind::Address
         | Kind::Listener
+        | Kind::OptionalAddress
         | Kind::Duration
         | Kind::Delay
         | Kind::Text

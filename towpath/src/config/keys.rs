@@ -1,7 +1,7 @@
 //! The keys that exist, and the one that a wrong key was probably meant to be.
 
 use super::section::Field;
-use super::{Layer, Log, Operator, Server, Worker};
+use super::{Api, Layer, Log, Operator, Server, Worker};
 
 /// A section that stands once in the configuration.
 pub(crate) struct Section {
@@ -17,7 +17,7 @@ pub(crate) struct Section {
 pub(crate) const LAYERS: &str = "layers";
 
 /// Every section, in the order in which people are shown them.
-pub(crate) const SECTIONS: [Section; 5] = [
+pub(crate) const SECTIONS: [Section; 6] = [
     Section {
         name: "server",
         about: Server::ABOUT,
@@ -32,6 +32,11 @@ pub(crate) const SECTIONS: [Section; 5] = [
         name: "layers.<name>",
         about: Layer::ABOUT,
         fields: Layer::FIELDS,
+    },
+    Section {
+        name: "api",
+        about: Api::ABOUT,
+        fields: Api::FIELDS,
     },
     Section {
         name: "operator",

@@ -5,6 +5,7 @@
 //! workspace that reads files of settings or the environment; everything else
 //! is handed values.
 
+mod api;
 mod check;
 mod document;
 mod environment;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use api::{Api, ApiListener, Secret};
 pub use error::{ConfigError, Problem};
 pub use layer::{CapacityRule, ExpiryRule, Layer, LayerKind};
 pub use load::{Flag, Loaded, Sources};
@@ -46,6 +48,8 @@ pub struct Config {
     pub worker: Worker,
     /// The channel layers by name; [`DEFAULT_LAYER`] is always there.
     pub layers: BTreeMap<String, Layer>,
+    /// The layer's HTTP interface.
+    pub api: Api,
     /// The operator's listener.
     pub operator: Operator,
     /// Logs.
@@ -58,6 +62,7 @@ impl Default for Config {
             server: Server::default(),
             worker: Worker::default(),
             layers: BTreeMap::from([(DEFAULT_LAYER.to_owned(), Layer::default())]),
+            api: Api::default(),
             operator: Operator::default(),
             log: Log::default(),
         }

@@ -8,6 +8,10 @@ pub(crate) enum Kind {
     Address,
     /// An address and port, `auto` or `off`.
     Listener,
+    /// An address and port, or `off`.
+    OptionalAddress,
+    /// A list of secrets, never shown.
+    Secrets,
     /// A duration above zero.
     Duration,
     /// A duration, zero included.
@@ -40,6 +44,10 @@ impl Kind {
             Self::Listener => {
                 r#"an IP address and port, such as "127.0.0.1:8001", or "auto" or "off""#.to_owned()
             }
+            Self::OptionalAddress => {
+                r#"an IP address and port, such as "127.0.0.1:8002", or "off""#.to_owned()
+            }
+            Self::Secrets => "a list of texts".to_owned(),
             Self::Duration => r#"a duration above zero, such as "500ms", "30s" or "2m""#.to_owned(),
             Self::Delay => r#"a duration, such as "0s", "500ms" or "30s""#.to_owned(),
             Self::Bytes => "a whole number of bytes, at least 1".to_owned(),
@@ -70,6 +78,8 @@ impl Kind {
         let words = match self {
             Self::Address => "address",
             Self::Listener => "address, `auto` or `off`",
+            Self::OptionalAddress => "address or `off`",
+            Self::Secrets => "secrets",
             Self::Duration => "duration above zero",
             Self::Delay => "duration",
             Self::Bytes => "bytes",

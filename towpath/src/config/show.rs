@@ -75,6 +75,11 @@ pub(crate) fn assignment(key: &str, kind: Kind, value: &toml::Value) -> String {
 fn text(kind: Kind, value: &toml::Value) -> String {
     match (kind, value) {
         (Kind::Url, toml::Value::String(url)) => format!("{:?}", without_password(url)),
+        (Kind::Secrets, toml::Value::Array(secrets)) => {
+            let hidden: Vec<_> = secrets.iter().map(|_| "\"***\"").collect();
+            format!("[{}]", hidden.join(", "))
+        }
+        (Kind::Secrets, _) => "***".to_owned(),
         _ => value.to_string(),
     }
 }
@@ -115,6 +120,14 @@ mod tests {
             ("secret", "***"),
         ] {
             assert_eq!(without_password(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        for value in [toml::Value::from("secret"), vec!["secret", "secret"].into()] {
+            let shown = assignment("api.tokens", Kind::Secrets, &value);
+            assert!(!shown.contains("secret"), "{shown}");
         }
     }
 
