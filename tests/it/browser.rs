@@ -13,6 +13,11 @@ use crate::process::Process;
 const DEADLINE: Duration = Duration::from_secs(180);
 
 async fn run(script: &str, base: &str) -> Result<()> {
+    run_with(script, &[base]).await
+}
+
+/// Runs a script of `tests/clients` to its end.
+pub async fn run_with(script: &str, arguments: &[&str]) -> Result<()> {
     let clients = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients");
     let packages = clients.join("node_modules");
     ensure!(
@@ -21,7 +26,7 @@ async fn run(script: &str, base: &str) -> Result<()> {
     );
     let output = Command::new("node")
         .arg(clients.join(script))
-        .arg(base)
+        .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

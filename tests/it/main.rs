@@ -20,6 +20,7 @@ mod bad_input;
 mod browser;
 mod chat;
 mod command_line;
+mod outside;
 mod process;
 mod rolling_restart;
 mod serve;
