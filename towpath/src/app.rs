@@ -86,12 +86,7 @@ impl App {
 
     /// Connections to a path that fit a filter; see [`Router::route_when`].
     #[must_use]
-    pub fn route_when(
-        mut self,
-        path: &str,
-        filter: Filter,
-        consumers: impl IntoWebsocket,
-    ) -> Self {
+    pub fn route_when(mut self, path: &str, filter: Filter, consumers: impl IntoWebsocket) -> Self {
         self.router = self.router.route_when(path, filter, consumers);
         self
     }
