@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt as _;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tower::Service;
@@ -13,6 +15,7 @@ use towpath_worker::{Consumer, Filter, Handler, IntoWebsocket, Middleware, Route
 use crate::http_service;
 
 type OnListening = Box<dyn FnOnce(&Listening) + Send>;
+type Setup = Box<dyn FnOnce(App) -> BoxFuture<'static, Result<App, BoxError>> + Send>;
 
 /// An application: routes to consumers, values that they share, and pages
 /// beside the sockets.
@@ -39,6 +42,9 @@ pub struct App {
     pub(crate) states: States,
     pub(crate) http: Option<HttpService>,
     pub(crate) on_listening: Option<OnListening>,
+    #[cfg(feature = "binding")]
+    pub(crate) bindings: Vec<towpath_binding::Bindings>,
+    setups: Vec<Setup>,
 }
 
 /// Where an application that serves sockets can be reached.
@@ -163,6 +169,51 @@ impl App {
     {
         self.http = Some(http_service::boxed(service));
         self
+    }
+
+    /// Publishes what changes in a database's bound tables, in the processes
+    /// that run consumers; one of them at a time. They have to be installed:
+    /// by the command `binding install`, or by `Bindings::install`.
+    #[cfg(feature = "binding")]
+    #[must_use]
+    pub fn bind(mut self, bindings: towpath_binding::Bindings) -> Self {
+        self.bindings.push(bindings);
+        self
+    }
+
+    /// Adds what has to be waited for, on the runtime, before the application
+    /// starts: a pool of database connections, for example. Commands that do
+    /// not start it (`layer`, `config`) do without.
+    ///
+    /// ```
+    /// use towpath::prelude::*;
+    ///
+    /// struct Greeting(String);
+    ///
+    /// let app = App::new().setup(async |app| {
+    ///     let greeting = tokio::fs::read_to_string("greeting.txt").await?;
+    ///     std::io::Result::Ok(app.state(Greeting(greeting)))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn setup<F, Fut, E>(mut self, f: F) -> Self
+    where
+        F: FnOnce(Self) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Self, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.setups
+            .push(Box::new(|app| Box::pin(f(app).map_err(Into::into))));
+        self
+    }
+
+    /// The application with all that had to be waited for.
+    pub(crate) async fn set_up(mut self) -> Result<Self, BoxError> {
+        while !self.setups.is_empty() {
+            let setup = self.setups.remove(0);
+            self = setup(self).await?;
+        }
+        Ok(self)
     }
 
     /// Called once, when sockets are served: to say where.

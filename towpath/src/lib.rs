@@ -87,6 +87,8 @@ pub use app::{App, Listening};
 pub use layers::{Layers, OpenError};
 pub use running::Running;
 pub use start::StartError;
+#[cfg(feature = "binding")]
+pub use towpath_binding as binding;
 pub use towpath_interface_server::{FirstSession, ReplyChannel, TowpathService};
 pub use towpath_layer_core as layer;
 pub use towpath_worker as worker;

@@ -19,3 +19,6 @@ pub use towpath_worker::{
 };
 
 pub use crate::{App, Layers, Listening};
+
+#[cfg(feature = "binding")]
+pub use towpath_binding::{Action, Binding, Bindings, Fields};

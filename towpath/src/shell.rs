@@ -85,12 +85,30 @@ impl App {
                 on_layer(&name, json, command, loaded)?;
                 Ok(0)
             }
+            #[cfg(feature = "binding")]
+            Command::Binding { command } => {
+                warn(loaded);
+                self.on_bindings(command)?;
+                Ok(0)
+            }
             Command::Config { command } => {
                 warn(loaded);
                 command.run(loaded)?;
                 Ok(0)
             }
         }
+    }
+
+    #[cfg(feature = "binding")]
+    fn on_bindings(self, command: crate::cli::BindingCommand) -> Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let result = runtime.block_on(async {
+            let app = self.set_up().await.map_err(anyhow::Error::from_boxed);
+            let app = app.context("the application could not be set up")?;
+            command.run(&app.bindings).await
+        });
+        end(runtime);
+        result
     }
 
     /// Starts, waits for a signal or a failure, and ends in good order.

@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::{
-    BindError, InterfaceServer, LayerApi, Operator, Routes, RoutesError, TokenError, Tokens,
-    TowpathService,
+    BindError, BoxError, InterfaceServer, LayerApi, Operator, Routes, RoutesError, TokenError,
+    Tokens, TowpathService,
 };
 use towpath_worker::{RouteErrors, States, Worker, WorkerError};
 
@@ -69,6 +69,13 @@ pub enum StartError {
     /// The layer's HTTP interface has nothing to guard it.
     #[error("api.tokens cannot be used")]
     Tokens(#[from] TokenError),
+    /// What [`App::setup`] waits for failed.
+    #[error("the application could not be set up")]
+    Setup(#[source] BoxError),
+    /// Tables cannot be bound.
+    #[cfg(feature = "binding")]
+    #[error(transparent)]
+    Binding(#[from] towpath_binding::BindingError),
     /// Metrics cannot be collected.
     #[error("metrics cannot be collected")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -197,7 +204,8 @@ struct Base {
 }
 
 impl Base {
-    async fn new(mut app: App, config: &Config) -> Result<Self, StartError> {
+    async fn new(app: App, config: &Config) -> Result<Self, StartError> {
+        let mut app = app.set_up().await.map_err(StartError::Setup)?;
         let metrics = Metrics::collect().map_err(|error| StartError::Metrics(error.into()))?;
         let layers = Layers::open(config).await?;
         let states = std::mem::take(&mut app.states).with(layers.clone());
@@ -230,6 +238,7 @@ impl Base {
     async fn start(&mut self, role: Role, config: &Config) -> Result<(), StartError> {
         if role != Role::Interface {
             self.worker(config)?;
+            self.bindings().await?;
         }
         Box::pin(self.api(config)).await?;
         if role == Role::Worker {
@@ -243,6 +252,23 @@ impl Base {
         let settings = settings::worker(config);
         let worker = Worker::new(settings, &self.app.router, layer, self.states.clone())?;
         self.running.consume(config.worker.drain_timeout, worker);
+        Ok(())
+    }
+
+    /// Publishes what changes in bound tables.
+    #[cfg(feature = "binding")]
+    async fn bindings(&mut self) -> Result<(), StartError> {
+        for bindings in std::mem::take(&mut self.app.bindings) {
+            let layer = Arc::clone(self.running.layers().default_layer());
+            let taker = bindings.start(layer).await?;
+            self.running.attend(|stop| taker.run(stop));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "binding"))]
+    #[expect(clippy::unused_async, reason = "as with bindings built in")]
+    async fn bindings(&mut self) -> Result<(), StartError> {
         Ok(())
     }
 
@@ -341,6 +367,7 @@ impl Base {
 
     async fn mount(&mut self, config: &Config) -> Result<TowpathService, StartError> {
         self.worker(config)?;
+        self.bindings().await?;
         let routes = Routes::new(self.app.router.paths())?;
         let layer = Arc::clone(self.running.layers().default_layer());
         let settings = settings::server(config, None);
@@ -357,6 +384,7 @@ impl Base {
         use send_wrapper::SendWrapper;
 
         self.worker(config)?;
+        self.bindings().await?;
         let routes = Routes::new(self.app.router.paths())?;
         let layer = Arc::clone(self.running.layers().default_layer());
         let settings = settings::server(config, None);

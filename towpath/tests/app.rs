@@ -340,3 +340,39 @@ async fn page(address: SocketAddr, path: &str) -> (u16, String) {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
 }
+
+#[tokio::test]
+async fn what_is_set_up_is_there_in_its_order() {
+    async fn told(State(words): State<Vec<&'static str>>, socket: Socket) -> Result {
+        socket.json(&*words).await
+    }
+    let app = App::new()
+        .route("/words", websocket().receive(told))
+        .setup(async |app| std::io::Result::Ok(app.state(vec!["first"])))
+        .setup(async |app| {
+            tokio::task::yield_now().await;
+            std::io::Result::Ok(app.state(vec!["second"]))
+        });
+    let mut config = Config::default();
+    config.server.listen = "127.0.0.1:0".parse().unwrap();
+    config.operator.listen = Listener::Off;
+    let running = app.start(&config).await.unwrap();
+    let address = running.listening().unwrap().address;
+    let (mut client, _) = connect_async(format!("ws://{address}/words"))
+        .await
+        .unwrap();
+    client.send(Message::text("?")).await.unwrap();
+    let answer = client.next().await.unwrap().unwrap();
+    assert_eq!(answer, Message::text(r#"["second"]"#));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_set_up_does_not_start() {
+    let app = App::new().setup(async |_| Err("no database"));
+    let error = app.start(&Config::default()).await.unwrap_err();
+    let StartError::Setup(cause) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(cause.to_string(), "no database");
+}

@@ -1,5 +1,7 @@
 //! The command line: the same for the demonstration and for every application.
 
+#[cfg(feature = "binding")]
+mod binding;
 mod configuration;
 mod layer;
 mod output;
@@ -10,6 +12,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ConfigError, DEFAULT_LAYER, Flag, Loaded, Sources};
 
+#[cfg(feature = "binding")]
+pub(crate) use binding::BindingCommand;
 pub(crate) use configuration::ConfigCommand;
 pub(crate) use layer::LayerCommand;
 
@@ -61,6 +65,12 @@ pub(crate) enum Command {
         json: bool,
         #[command(subcommand)]
         command: LayerCommand,
+    },
+    /// Install or remove what records the changes of bound tables.
+    #[cfg(feature = "binding")]
+    Binding {
+        #[command(subcommand)]
+        command: BindingCommand,
     },
     /// Check or show the configuration.
     Config {
