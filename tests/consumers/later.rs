@@ -86,7 +86,7 @@ pub(crate) struct Job {
 }
 
 impl Consumer for Jobs {
-    fn methods(methods: Methods<Self>) -> Methods<Self> {
+    fn methods(&self, methods: Methods<Self>) -> Methods<Self> {
         methods
             .on("jobs.square", Self::square)
             .on("jobs.multiply", Self::multiply)

@@ -23,7 +23,7 @@ use crate::{Context, Error, Filter, FromContext, Place, Result};
 /// }
 ///
 /// impl Consumer for Thumbnails {
-///     fn methods(methods: Methods<Self>) -> Methods<Self> {
+///     fn methods(&self, methods: Methods<Self>) -> Methods<Self> {
 ///         methods.on("thumbnails.make", Self::make).on("thumbnails.delete", Self::delete)
 ///     }
 /// }
@@ -43,7 +43,7 @@ use crate::{Context, Error, Filter, FromContext, Place, Result};
 /// ```
 pub trait Consumer: Send + Sync + Sized + 'static {
     /// Which method takes the messages of which channel.
-    fn methods(methods: Methods<Self>) -> Methods<Self>;
+    fn methods(&self, methods: Methods<Self>) -> Methods<Self>;
 }
 
 /// Which method takes the messages of which channel; see [`Consumer`].

@@ -152,7 +152,7 @@ impl Router {
     /// Messages on the channels of a consumer that is a value with methods.
     #[must_use]
     pub fn consumer<C: Consumer>(mut self, consumer: C) -> Self {
-        let methods = C::methods(Methods::new()).bind(consumer);
+        let methods = consumer.methods(Methods::new()).bind(consumer);
         let entries = methods.into_iter().map(|(name, filter, consumer)| {
             Entry::Channel(ChannelEntry {
                 name,

@@ -10,7 +10,7 @@
 //! | decorators: strict ordering | `runtime::a_conversation_keeps_its_order_over_two_workers` |
 //! | channel session and HTTP session | [`a_field_keeps_what_the_handshake_said`] |
 //! | `as_route`, other attributes, a socket | [`one_type_serves_several_routes`] |
-//! | `as_route`, other attributes, a channel | [`two_values_of_one_type_differ`] |
+//! | `as_route`, other attributes, a channel | [`two_values_of_one_type_differ`], [`two_values_of_one_type_take_channels_of_their_own`] |
 //! | demultiplexer: connect, receive, disconnect | `streams::connect_frames_and_disconnect_reach_a_stream` |
 //! | demultiplexer: send of the consumer | `streams::a_type_sends_wrapped_on_a_stream_and_bare_on_a_route` |
 //! | custom JSON | [`a_type_has_its_own_json`] |
@@ -36,7 +36,7 @@ struct Thumbnails {
 }
 
 impl Consumer for Thumbnails {
-    fn methods(methods: Methods<Self>) -> Methods<Self> {
+    fn methods(&self, methods: Methods<Self>) -> Methods<Self> {
         methods
             .on("thumbnails.make", Self::make)
             .on_when(
@@ -94,12 +94,44 @@ async fn two_values_of_one_type_differ() {
     }
 }
 
+struct Copier {
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Consumer for Copier {
+    fn methods(&self, methods: Methods<Self>) -> Methods<Self> {
+        methods.on(self.from, Self::copy)
+    }
+}
+
+impl Copier {
+    async fn copy(this: This<Self>, Payload(text): Payload<String>, layer: Layer) -> Result {
+        layer.send(this.to, &format!("{text} {}", this.from)).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_values_of_one_type_take_channels_of_their_own() {
+    let (log, mut logged) = mpsc::channel(10);
+    let router = Router::new()
+        .consumer(Copier { from: "a", to: "b" })
+        .consumer(Copier {
+            from: "b",
+            to: "thumbnails.make",
+        })
+        .consumer(Thumbnails { width: 1, log });
+    let stage = Stage::new(router).await;
+    stage.send("a", "x").await;
+    assert_eq!(next(&mut logged).await, "make x a b 1");
+}
+
 #[test]
 fn a_value_that_is_not_there_is_found_at_start() {
     struct Other;
     struct Wrong;
     impl Consumer for Wrong {
-        fn methods(methods: Methods<Self>) -> Methods<Self> {
+        fn methods(&self, methods: Methods<Self>) -> Methods<Self> {
             methods
                 .on("a", async |_: This<Other>| {})
                 .on("b", async |_: This<Self>| {})

@@ -155,7 +155,7 @@ async fn a_layer_that_refuses_ends_it() {
 async fn a_layer_stands_around_channels_methods_and_streams() {
     struct Jobs;
     impl towpath_worker::Consumer for Jobs {
-        fn methods(methods: Methods<Self>) -> Methods<Self> {
+        fn methods(&self, methods: Methods<Self>) -> Methods<Self> {
             methods.on("jobs.run", Self::run)
         }
     }
