@@ -12,8 +12,8 @@ use crate::handler::{Consume, Handler, erase};
 use crate::{Context, Error, Filter, FromContext, Place, Result};
 
 /// A value whose methods take the messages of several channels of the
-/// application. The value is shared by all its calls, and may differ between
-/// two routers: it holds what was configured, not what was consumed.
+/// application. The value is shared by all its calls: it holds what was
+/// configured, not what was consumed. A router may have several of one type.
 ///
 /// ```
 /// use towpath_worker::{Consumer, Methods, Payload, Result, Router, This};

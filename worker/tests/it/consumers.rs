@@ -106,7 +106,11 @@ impl Consumer for Copier {
 }
 
 impl Copier {
-    async fn copy(this: This<Self>, Payload(text): Payload<String>, layer: Layer) -> Result {
+    async fn copy(
+        this: This<Self>,
+        Payload(text): Payload<String>,
+        layer: towpath_worker::Layer,
+    ) -> Result {
         layer.send(this.to, &format!("{text} {}", this.from)).await
     }
 }
