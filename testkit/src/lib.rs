@@ -40,7 +40,7 @@
 //! - [`history`] records what senders and receivers saw, in any number of
 //!   processes, and finds what was lost, doubled, reordered, late or too much;
 //! - [`CollectingSink`] is the inbox of a node without sockets;
-//! - [`redis`] starts a Redis server of a test's own.
+//! - [`redis`] and [`postgres`] start servers of a test's own.
 //!
 //! Without the feature `suite`, which is on by default, there is [`redis`]
 //! alone, with few dependencies: an application's own tests need no more.
@@ -62,6 +62,7 @@ pub mod conformance;
 pub mod history;
 #[cfg(feature = "suite")]
 pub mod model;
+pub mod postgres;
 pub mod redis;
 #[cfg(feature = "suite")]
 mod sink;

@@ -25,6 +25,24 @@ const INSTALLABLE: &[Tool] = &[
         purpose: "the tests of the Redis layer",
         programs: &["redis-server"],
     },
+    // The same place as in testkit/src/postgres.rs.
+    Tool {
+        package: "postgresql",
+        purpose: "the tests of data binding",
+        programs: &[
+            "/usr/lib/postgresql/18/bin/postgres",
+            "/usr/lib/postgresql/17/bin/postgres",
+            "/usr/lib/postgresql/16/bin/postgres",
+            "/usr/lib/postgresql/15/bin/postgres",
+            "/usr/lib/postgresql/14/bin/postgres",
+            "postgres",
+        ],
+    },
+    Tool {
+        package: "sqlite3",
+        purpose: "the tests of data binding",
+        programs: &["sqlite3"],
+    },
     // The same paths as in tests/clients/lib/browser.mjs.
     Tool {
         package: "chromium",
