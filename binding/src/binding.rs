@@ -113,6 +113,18 @@ pub trait Binding: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What the server itself writes when a client creates or updates a row: its
+    /// owner, its room. These need not be among the fields; they replace what
+    /// the client sent.
+    fn set_by_server(
+        &self,
+        identity: &Self::Identity,
+        action: Action,
+    ) -> Vec<(&'static str, Value)> {
+        let _ = (identity, action);
+        Vec::new()
+    }
+
     /// The groups that a client joins when it connects.
     ///
     /// # Errors
@@ -128,7 +140,7 @@ pub trait Binding: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<String>>> + Send;
 
     /// Whether a client may do this; `pk` is what it said, and nothing at
-    /// create.
+    /// create. Asked before the fields are looked at.
     ///
     /// # Cancel safety
     ///

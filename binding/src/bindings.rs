@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use towpath_layer_core::ChannelLayer;
+use towpath_worker::{Demultiplexer, Websocket, demultiplexer};
 
 use crate::bound::{Bound, Plan, Typed};
 use crate::config::FeedConfig;
@@ -19,6 +20,17 @@ pub(crate) enum Database {
     Sqlite(sqlx::SqlitePool, crate::Wake),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
+}
+
+impl Database {
+    pub(crate) async fn describe(&self, table: &str) -> Result<Option<Table>, BindingError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pool, _) => crate::sqlite::describe(pool, table).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => crate::postgres::describe(pool, table).await,
+        }
+    }
 }
 
 /// The bindings of one database: what is installed for them, and who runs them.
@@ -94,25 +106,40 @@ impl Bindings {
     #[cfg(feature = "sqlite")]
     #[must_use]
     pub fn wake(mut self, wake: crate::Wake) -> Self {
-        if let Database::Sqlite(_, slot) = &mut self.database {
-            *slot = wake;
+        match &mut self.database {
+            Database::Sqlite(_, slot) => *slot = wake,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {}
         }
         self
     }
 
-    async fn describe(&self, table: &str) -> Result<Option<Table>, BindingError> {
-        match &self.database {
-            #[cfg(feature = "sqlite")]
-            Database::Sqlite(pool, _) => crate::sqlite::describe(pool, table).await,
-            #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => crate::postgres::describe(pool, table).await,
-        }
+    /// The streams of all bindings, for a route: a client joins the groups that
+    /// [`Binding::subscribe`] says, and changes rows by
+    /// `{"stream": …, "payload": {"action": "create", "data": {…}}}`,
+    /// `{"action": "update", "pk": …, "data": {…}}` and
+    /// `{"action": "delete", "pk": …}`. A change shows as what the groups are
+    /// told; one that is denied or fails is answered with an error frame.
+    #[must_use]
+    pub fn demultiplexer(&self) -> Demultiplexer {
+        let streams = self.bound.iter();
+        streams.fold(demultiplexer(), |all, bound| {
+            all.stream(bound.stream(), bound.consumers(self.database.clone()))
+        })
+    }
+
+    /// The consumers of one stream, for a demultiplexer of your own, which has
+    /// to name the stream as the binding does; `None` if no binding has it.
+    #[must_use]
+    pub fn consumers(&self, stream: &str) -> Option<Websocket> {
+        let bound = self.bound.iter().find(|bound| bound.stream() == stream)?;
+        Some(bound.consumers(self.database.clone()))
     }
 
     async fn plan(&self) -> Result<Plan, BindingError> {
         let mut plan = Plan::new(self.config.kept_rows_max);
         for bound in &self.bound {
-            let table = self.describe(bound.table()).await?;
+            let table = self.database.describe(bound.table()).await?;
             let table = table.ok_or_else(|| BindingError::NoTable {
                 table: bound.table().to_owned(),
                 stream: bound.stream().to_owned(),
@@ -265,7 +292,7 @@ impl Taker {
                     config: config.clone(),
                     wake,
                 };
-                taker::run(source, plan, layer, &config, &stop).await;
+                Box::pin(taker::run(source, plan, layer, &config, &stop)).await;
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(pool) => {
@@ -274,7 +301,7 @@ impl Taker {
                     prefix,
                     config: config.clone(),
                 };
-                taker::run(source, plan, layer, &config, &stop).await;
+                Box::pin(taker::run(source, plan, layer, &config, &stop)).await;
             }
         }
     }

@@ -7,9 +7,12 @@ use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use towpath_layer_core::GroupName;
+use towpath_worker::Websocket;
 
 use crate::audience::audiences;
+use crate::bindings::Database;
 use crate::change::{Change, Row};
+use crate::inbound::consumers;
 use crate::model::fields_of;
 use crate::table::Table;
 use crate::{Action, Binding, BindingError, Fields};
@@ -38,6 +41,8 @@ pub(crate) trait Bound: Send + Sync {
     fn model_fields(&self) -> Option<&'static [&'static str]>;
     /// What is to be sent because of a change, in this order.
     fn tell(&self, table: &Table, change: &Change) -> Result<Vec<Told>, Misfit>;
+    /// What takes clients' changes on the stream.
+    fn consumers(&self, database: Database) -> Websocket;
 }
 
 pub(crate) struct Typed<B>(pub(crate) Arc<B>);
@@ -168,6 +173,10 @@ impl<B: Binding> Bound for Typed<B> {
         fields_of::<B::Model>()
     }
 
+    fn consumers(&self, database: Database) -> Websocket {
+        consumers(Arc::clone(&self.0), database)
+    }
+
     fn tell(&self, table: &Table, change: &Change) -> Result<Vec<Told>, Misfit> {
         let see = |row: &Option<Row>| row.as_ref().map(|row| self.see(table, row)).transpose();
         let (old, new) = (see(&change.old)?, see(&change.new)?);
@@ -262,6 +271,7 @@ impl Plan {
             .map(|planned| (&planned.table, planned.columns.as_ref()))
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn table(&self, name: &str) -> Option<&Arc<Table>> {
         self.tables.get(name).map(|planned| &planned.table)
     }

@@ -42,6 +42,12 @@ pub(crate) trait Feed: Send {
     /// made sure lately. Called before each change is published.
     fn hold(&mut self) -> impl Future<Output = Result<(), BindingError>> + Send;
 
+    /// As [`hold`](Self::hold), while nothing can be published: sees to it that
+    /// what is kept stays within its bound.
+    fn endure(&mut self) -> impl Future<Output = Result<(), BindingError>> + Send {
+        self.hold()
+    }
+
     /// Waits until there may be changes.
     ///
     /// Dropping the future loses nothing, if it is followed by a read.

@@ -39,6 +39,14 @@
 //! that is *declared* `BOOLEAN` gives `true` and `false`, one declared `JSON`
 //! gives what it holds; an infinity is null. What clients get is what the
 //! model's own `Serialize` makes of it.
+//!
+//! # Features
+//!
+//! `sqlite` and `postgres`, both on by default; one of them is needed. SQLite is
+//! compiled in, with a C compiler.
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("a database is needed: enable the feature `sqlite` or `postgres`");
 
 mod audience;
 mod binding;
@@ -49,6 +57,7 @@ mod config;
 mod error;
 mod feed;
 mod fields;
+mod inbound;
 mod meter;
 mod model;
 mod pace;

@@ -171,6 +171,6 @@ async fn pause<F: Feed>(
     if stop.run_until_cancelled(sleep(time)).await.is_none() {
         return Err(Interrupted::Stopped);
     }
-    feed.hold().await?;
+    feed.endure().await?;
     Ok(())
 }

@@ -44,7 +44,7 @@ impl Source for PostgresSource {
     type Feed = PostgresFeed;
 
     async fn take(&self) -> Result<(PostgresFeed, Stored), BindingError> {
-        let mut feed = self.connect().await?;
+        let mut feed = Box::pin(self.connect()).await?;
         let mut told = false;
         loop {
             if let Some(stored) = feed.claim().await? {
@@ -75,6 +75,7 @@ impl PostgresSource {
             sqlx::raw_sql(KEEPALIVE).execute(&mut listener).await?;
             Ok(listener)
         };
+        let call = Box::pin(call);
         let listener = within(self.config.call_timeout, "open a session", call).await?;
         Ok(PostgresFeed {
             pool,
@@ -113,15 +114,13 @@ impl PostgresFeed {
         Ok(stored)
     }
 
-    /// Asks for a sign of life, and drops what is kept beyond the bound.
-    async fn ask(&mut self) -> Result<(), BindingError> {
-        let s = &self.s;
-        let bound = format!(
-            "SELECT CASE WHEN {} THEN {s}.drop_oldest() END",
-            too_much(s, self.kept_rows_max)
-        );
-        let bound = sqlx::query(AssertSqlSafe(bound));
-        let call = bound.execute(&mut self.listener);
+    /// Runs a statement as a sign of life, unless there was one lately.
+    async fn ask(&mut self, sql: impl FnOnce(&Self) -> String) -> Result<(), BindingError> {
+        if self.heard.elapsed() < HOLD {
+            return Ok(());
+        }
+        let query = sqlx::query(AssertSqlSafe(sql(self)));
+        let call = query.execute(&mut self.listener);
         within(self.config.call_timeout, "be asked", call).await?;
         self.heard = Instant::now();
         Ok(())
@@ -215,10 +214,16 @@ impl Feed for PostgresFeed {
     }
 
     async fn hold(&mut self) -> Result<(), BindingError> {
-        if self.heard.elapsed() < HOLD {
-            return Ok(());
-        }
-        self.ask().await
+        self.ask(|_| "SELECT 1".to_owned()).await
+    }
+
+    async fn endure(&mut self) -> Result<(), BindingError> {
+        let bound = |feed: &Self| {
+            let s = &feed.s;
+            let too_much = too_much(s, feed.kept_rows_max);
+            format!("SELECT CASE WHEN {too_much} THEN {s}.drop_oldest() END")
+        };
+        self.ask(bound).await
     }
 
     async fn changed(&mut self) -> Result<(), BindingError> {

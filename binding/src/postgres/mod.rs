@@ -49,6 +49,8 @@
 mod feed;
 mod install;
 mod schema;
+mod write;
 
 pub(crate) use feed::PostgresSource;
 pub(crate) use install::{check, describe, install, remove, sql};
+pub(crate) use write::write;

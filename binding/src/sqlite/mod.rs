@@ -14,7 +14,9 @@ mod install;
 mod schema;
 mod value;
 mod wake;
+mod write;
 
 pub(crate) use feed::SqliteSource;
 pub(crate) use install::{check, describe, install, remove, sql};
 pub use wake::Wake;
+pub(crate) use write::write;

@@ -203,22 +203,22 @@ impl Recorded<'_> {
         ]
     }
 
-    /// A row as JSON: for each column the literal of its value.
     fn row(&self, row: &str) -> String {
-        let object = |columns: &[&str]| {
-            let pairs = columns
-                .iter()
-                .map(|column| format!("{}, quote({row}.{})", literal(column), ident(column)));
-            format!("json_object({})", pairs.collect::<Vec<_>>().join(", "))
-        };
-        let objects: Vec<String> = self
-            .columns
-            .chunks(COLUMNS_IN_ONE_CALL)
-            .map(object)
-            .collect();
-        match objects.as_slice() {
-            [one] => one.clone(),
-            many => format!("json_array({})", many.join(", ")),
-        }
+        row_as_json(row, &self.columns)
+    }
+}
+
+/// A row as JSON: for each column the literal of its value.
+pub(super) fn row_as_json(row: &str, columns: &[&str]) -> String {
+    let object = |columns: &[&str]| {
+        let pairs = columns
+            .iter()
+            .map(|column| format!("{}, quote({row}.{})", literal(column), ident(column)));
+        format!("json_object({})", pairs.collect::<Vec<_>>().join(", "))
+    };
+    let objects: Vec<String> = columns.chunks(COLUMNS_IN_ONE_CALL).map(object).collect();
+    match objects.as_slice() {
+        [one] => one.clone(),
+        many => format!("json_array({})", many.join(", ")),
     }
 }

@@ -10,6 +10,7 @@
 
 mod audiences;
 mod database;
+mod inbound;
 mod install;
 mod order;
 mod outbound;
