@@ -1,5 +1,7 @@
 //! Examples as processes of their own for sockets and consumers, over a real Redis.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use towpath_testkit::redis::RedisServer;
@@ -9,13 +11,13 @@ use crate::process::{Process, program, stdout_of};
 
 async fn interface(example: &str, redis: &str) -> Result<(Process, String)> {
     let arguments = ["interface", "--layer", redis, "--listen", "127.0.0.1:0"];
-    let mut process = Process::start(example, &arguments, &[])?;
+    let mut process = Process::start(example, &arguments, Path::new("."))?;
     let url = process.url().await?;
     Ok((process, url))
 }
 
 async fn worker(example: &str, redis: &str) -> Result<Process> {
-    let mut process = Process::start(example, &["worker", "--layer", redis], &[])?;
+    let mut process = Process::start(example, &["worker", "--layer", redis], Path::new("."))?;
     process.logged("the worker receives").await?;
     Ok(process)
 }

@@ -1,5 +1,6 @@
 //! Starts examples as processes and reads their logs.
 
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub fn program(example: &str) -> &'static str {
         "typed-json" => env!("CARGO_BIN_EXE_typed-json"),
         "two-streams" => env!("CARGO_BIN_EXE_two-streams"),
         "jobs" => env!("CARGO_BIN_EXE_jobs"),
+        "todo" => env!("CARGO_BIN_EXE_todo"),
         other => panic!("there is no example {other:?}"),
     }
 }
@@ -37,19 +39,19 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts an example as one process, on a free port; returns its URL, too.
-    pub async fn serve(example: &str, variables: &[(&str, &str)]) -> Result<(Self, String)> {
-        let mut process = Self::start(example, &["--listen", "127.0.0.1:0"], variables)?;
+    /// Starts an example as one process, on a free port and in a directory; returns its URL, too.
+    pub async fn serve(example: &str, directory: &Path) -> Result<(Self, String)> {
+        let mut process = Self::start(example, &["--listen", "127.0.0.1:0"], directory)?;
         let url = process.url().await?;
         Ok((process, url))
     }
 
-    /// Starts an example with arguments and variables in its environment.
-    pub fn start(example: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
+    /// Starts an example with arguments, in a directory.
+    pub fn start(example: &str, arguments: &[&str], directory: &Path) -> Result<Self> {
         let mut child = Command::new(program(example))
             .args(arguments)
             .env("TOWPATH__OPERATOR__LISTEN", "127.0.0.1:0")
-            .envs(variables.iter().copied())
+            .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

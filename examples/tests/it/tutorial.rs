@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-const EXAMPLES: [&str; 5] = ["chat-functions", "chat-struct", "typed-json", "two-streams", "jobs"];
+const EXAMPLES: [&str; 6] =
+    ["chat-functions", "chat-struct", "typed-json", "two-streams", "jobs", "todo"];
 
 /// What an example may have of lines with code.
 const LINES_MAX: usize = 59;
@@ -46,10 +47,14 @@ fn a_page_shows_its_whole_program_in_order() {
 }
 
 #[test]
-fn what_a_page_shows_of_its_browser_page_stands_there() {
+fn what_a_page_shows_of_other_files_stands_there() {
     for example in EXAMPLES {
-        let files = [read("head.html"), read(&format!("{example}/page.html"))].concat();
-        for block in ["html", "js"].iter().flat_map(|language| blocks(&page(example), language)) {
+        let mut files = [read("head.html"), read(&format!("{example}/page.html"))].concat();
+        if example == "todo" {
+            files.push_str(&read("todo/schema.sql"));
+        }
+        let languages = ["html", "js", "sql"].iter();
+        for block in languages.flat_map(|language| blocks(&page(example), language)) {
             assert!(files.contains(&block), "docs/tutorial/{example}.md: no such lines:\n{block}");
         }
     }
