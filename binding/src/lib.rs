@@ -70,6 +70,10 @@ mod sqlite;
 mod table;
 mod taker;
 
+/// The database library that pools of bindings come from, in the version that
+/// this crate takes.
+pub use sqlx;
+
 pub use binding::{Action, Binding};
 pub use bindings::{Bindings, Taker};
 pub use config::FeedConfig;

@@ -12,6 +12,7 @@ mod later;
 mod room;
 mod streams;
 mod sum;
+mod todos;
 
 use std::process::ExitCode;
 
@@ -34,5 +35,6 @@ fn main() -> ExitCode {
         .route("/later", later::Later::websocket())
         .route("/busy", busy::Busy::websocket())
         .consumer(later::Jobs { factor: 3 })
+        .setup(todos::open)
         .run()
 }

@@ -27,4 +27,5 @@ mod serve;
 mod stopping;
 mod suite;
 mod three_processes;
+mod todos;
 mod wire;

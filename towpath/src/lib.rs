@@ -100,6 +100,9 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../../docs/consumers.md")]
     struct Consumers;
+    #[cfg(all(feature = "binding-postgres", feature = "tokens"))]
+    #[doc = include_str!("../../docs/binding.md")]
+    struct DataBinding;
     #[cfg(feature = "tokens")]
     #[doc = include_str!("../../docs/identity.md")]
     struct Identity;
