@@ -64,6 +64,7 @@ pub mod history;
 pub mod model;
 pub mod postgres;
 pub mod redis;
+mod server;
 #[cfg(feature = "suite")]
 mod sink;
 

@@ -2,24 +2,19 @@
 //! of its own, stopped, killed and started again, gone with its owner.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, getuid, kill_process};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Signal, getuid};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+
+use crate::server::{PORT_TRIES_MAX, ServerProcess, free_port};
 
 const READY_MAX: Duration = Duration::from_secs(30);
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-const PORT_TRIES_MAX: u32 = 16;
-/// Below the ports that the kernel gives to outgoing connections.
-const PORTS: std::ops::Range<u16> = 17_000..32_000;
 
 /// Where Debian puts the programs, by version.
 const INSTALLATIONS: &str = "/usr/lib/postgresql";
@@ -30,7 +25,7 @@ pub struct PostgresServer {
     port: u16,
     programs: Programs,
     directory: TempDir,
-    child: Mutex<Option<Child>>,
+    process: ServerProcess,
 }
 
 /// Where the programs are, and as whom they run.
@@ -133,14 +128,11 @@ impl PostgresServer {
             port: 0,
             programs,
             directory,
-            child: Mutex::new(None),
+            process: ServerProcess::new("postgres", READY_MAX, Signal::QUIT),
         };
         let mut last = None;
         for _ in 0..PORT_TRIES_MAX {
-            server.port = rand::random_range(PORTS);
-            if TcpListener::bind((Ipv4Addr::LOCALHOST, server.port)).is_err() {
-                continue;
-            }
+            server.port = free_port()?;
             match server.start().await {
                 Ok(()) => return Ok(server),
                 // Somebody else may have taken the port in between.
@@ -160,25 +152,9 @@ impl PostgresServer {
     ///
     /// A dropped future leaves the server starting.
     pub async fn start(&self) -> Result<()> {
-        {
-            let mut child = self.child.lock();
-            ensure!(child.is_none(), "postgres runs already");
-            *child = Some(self.spawn()?);
-        }
-        let deadline = Instant::now() + READY_MAX;
-        while !self.answers() {
-            if self.exited() {
-                bail!("postgres ended at once; see its log: {}", self.log());
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "postgres did not answer within {READY_MAX:?}: {}",
-                    self.log()
-                );
-            }
-            sleep(LOOK_INTERVAL).await;
-        }
-        Ok(())
+        let spawn = || self.spawn();
+        let answers = async || self.answers();
+        self.process.start(spawn, answers, || self.log()).await
     }
 
     /// Asks the server to end its sessions and itself, and waits until it has.
@@ -191,8 +167,7 @@ impl PostgresServer {
     ///
     /// A dropped future leaves the server ending.
     pub async fn stop(&self) -> Result<()> {
-        self.signal(Signal::INT)?;
-        self.gone().await
+        self.process.end(Signal::INT).await
     }
 
     /// Ends the server at once, without a word to its sessions and without
@@ -206,8 +181,7 @@ impl PostgresServer {
     ///
     /// A dropped future leaves the server ending.
     pub async fn kill(&self) -> Result<()> {
-        self.signal(Signal::QUIT)?;
-        self.gone().await
+        self.process.kill().await
     }
 
     /// Where a database of this server is, as `postgres://…`.
@@ -256,54 +230,12 @@ impl PostgresServer {
         asking.status().is_ok_and(|status| status.success())
     }
 
-    fn exited(&self) -> bool {
-        let mut slot = self.child.lock();
-        let exited = slot
-            .as_mut()
-            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
-        if exited {
-            *slot = None;
-        }
-        exited
-    }
-
-    async fn gone(&self) -> Result<()> {
-        let deadline = Instant::now() + READY_MAX;
-        while !self.exited() {
-            if Instant::now() > deadline {
-                bail!("postgres did not end within {READY_MAX:?}: {}", self.log());
-            }
-            sleep(LOOK_INTERVAL).await;
-        }
-        Ok(())
-    }
-
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let slot = self.child.lock();
-        let child = slot.as_ref().context("postgres does not run")?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.context("postgres has no process id")?, signal)
-            .context("signalling postgres")
-    }
-
     fn log_path(&self) -> PathBuf {
         Path::new(self.directory.path()).join("postgres.log")
     }
 
     fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-}
-
-impl Drop for PostgresServer {
-    fn drop(&mut self) {
-        // It fails only if the server does not run.
-        if self.signal(Signal::QUIT).is_ok()
-            && let Some(mut child) = self.child.get_mut().take()
-        {
-            // It fails only if somebody else has waited.
-            let _status = child.wait();
-        }
     }
 }
 

@@ -1,32 +1,28 @@
 //! A Redis server of a test's own: started on a free port, without
 //! persistence, broken in every way that a test needs, gone with its owner.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
+
+use crate::server::{PORT_TRIES_MAX, ServerProcess, free_port};
 
 const BINARIES: [&str; 2] = ["redis-server", "valkey-server"];
 const READY_MAX: Duration = Duration::from_secs(10);
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-const PORT_TRIES_MAX: u32 = 64;
-/// Below the ports that the kernel gives to outgoing connections, so that no
-/// client takes the port while the server is down, or connects to itself.
-const PORTS: std::ops::Range<u16> = 17_000..32_000;
 
 /// A Redis server; killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     directory: TempDir,
-    child: Mutex<Option<Child>>,
+    process: ServerProcess,
 }
 
 impl RedisServer {
@@ -43,14 +39,10 @@ impl RedisServer {
     pub async fn launch() -> Result<Self> {
         let mut last = None;
         for _ in 0..PORT_TRIES_MAX {
-            let port = rand::random_range(PORTS);
-            if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
-                continue;
-            }
             let server = Self {
-                port,
+                port: free_port()?,
                 directory: tempfile::tempdir().context("making a directory for redis")?,
-                child: Mutex::new(None),
+                process: ServerProcess::new("redis", READY_MAX, Signal::KILL),
             };
             match server.start().await {
                 Ok(()) => return Ok(server),
@@ -71,24 +63,9 @@ impl RedisServer {
     ///
     /// A dropped future leaves the server starting.
     pub async fn start(&self) -> Result<()> {
-        {
-            let mut child = self.child.lock();
-            if child.is_some() {
-                bail!("redis runs already");
-            }
-            *child = Some(self.spawn()?);
-        }
-        let deadline = Instant::now() + READY_MAX;
-        while !self.answers().await {
-            if self.exited() {
-                bail!("redis ended at once; see its log: {}", self.log());
-            }
-            if Instant::now() > deadline {
-                bail!("redis did not answer within {READY_MAX:?}: {}", self.log());
-            }
-            sleep(LOOK_INTERVAL).await;
-        }
-        Ok(())
+        let spawn = || self.spawn();
+        let answers = async || self.answers().await;
+        self.process.start(spawn, answers, || self.log()).await
     }
 
     /// Asks the server to end, and waits until it has.
@@ -101,8 +78,7 @@ impl RedisServer {
     ///
     /// A dropped future leaves the server ending.
     pub async fn stop(&self) -> Result<()> {
-        self.signal(Signal::TERM)?;
-        self.gone().await
+        self.process.end(Signal::TERM).await
     }
 
     /// Kills the server (`kill -9`), and waits until it is gone.
@@ -115,8 +91,7 @@ impl RedisServer {
     ///
     /// A dropped future leaves the server killed.
     pub async fn kill(&self) -> Result<()> {
-        self.signal(Signal::KILL)?;
-        self.gone().await
+        self.process.kill().await
     }
 
     /// Stops the server's clock: it keeps its connections and answers nobody.
@@ -125,7 +100,7 @@ impl RedisServer {
     ///
     /// If it does not run.
     pub fn pause(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.process.signal(Signal::STOP)
     }
 
     /// Lets a paused server go on.
@@ -134,7 +109,7 @@ impl RedisServer {
     ///
     /// If it does not run.
     pub fn resume(&self) -> Result<()> {
-        self.signal(Signal::CONT)
+        self.process.signal(Signal::CONT)
     }
 
     /// Where the server listens, as `redis://…`.
@@ -179,47 +154,8 @@ impl RedisServer {
             .is_ok_and(|answer| answer.is_ok())
     }
 
-    fn exited(&self) -> bool {
-        let mut slot = self.child.lock();
-        let exited = slot
-            .as_mut()
-            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
-        if exited {
-            *slot = None;
-        }
-        exited
-    }
-
-    async fn gone(&self) -> Result<()> {
-        let deadline = Instant::now() + READY_MAX;
-        while !self.exited() {
-            if Instant::now() > deadline {
-                bail!("redis did not end within {READY_MAX:?}: {}", self.log());
-            }
-            sleep(LOOK_INTERVAL).await;
-        }
-        Ok(())
-    }
-
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let slot = self.child.lock();
-        let child = slot.as_ref().context("redis does not run")?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.context("redis has no process id")?, signal).context("signalling redis")
-    }
-
     fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("redis.log")).unwrap_or_default()
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.get_mut().take() {
-            // Both fail only if the server has ended by itself.
-            let _killed = child.kill();
-            let _status = child.wait();
-        }
     }
 }
 
