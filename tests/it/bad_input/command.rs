@@ -130,13 +130,22 @@ async fn content_that_a_consumer_cannot_read_is_logged_and_the_worker_goes_on() 
 async fn a_worker_that_would_take_nothing_is_refused() -> Result<()> {
     let redis = RedisServer::launch().await?;
     let url = redis.url();
-    for flag in [
-        ["--only", "nothing.*"],
-        ["--only", "a b"],
-        ["--exclude", "*"],
+    for (flag, said) in [
+        (
+            ["--only", "nothing.*"],
+            "the worker has no channel to receive from",
+        ),
+        (
+            ["--only", "a b"],
+            r#"holds "a b", but no channel's name has ' '"#,
+        ),
+        (
+            ["--exclude", "*"],
+            "the worker has no channel to receive from",
+        ),
     ] {
         let worker = [&["worker", "--layer", &url], &flag[..]].concat();
-        refused(&worker, &[], "the worker has no channel to receive from").await?;
+        refused(&worker, &[], said).await?;
     }
     Ok(())
 }
