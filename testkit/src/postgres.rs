@@ -153,7 +153,7 @@ impl PostgresServer {
     /// A dropped future leaves the server starting.
     pub async fn start(&self) -> Result<()> {
         let spawn = || self.spawn();
-        let answers = async || self.answers();
+        let answers = || std::future::ready(self.answers());
         self.process.start(spawn, answers, || self.log()).await
     }
 

@@ -64,7 +64,7 @@ impl RedisServer {
     /// A dropped future leaves the server starting.
     pub async fn start(&self) -> Result<()> {
         let spawn = || self.spawn();
-        let answers = async || self.answers().await;
+        let answers = || self.answers();
         self.process.start(spawn, answers, || self.log()).await
     }
 

@@ -52,10 +52,11 @@ impl ServerProcess {
     }
 
     /// Starts the process and waits until it answers.
-    pub(crate) async fn start(
+    pub(crate) async fn start<A: Future<Output = bool>>(
         &self,
         spawn: impl FnOnce() -> Result<Child>,
-        answers: impl AsyncFn() -> bool,
+        // An `AsyncFn` would make the future of its callers not `Send`.
+        answers: impl Fn() -> A,
         log: impl Fn() -> String,
     ) -> Result<()> {
         let Self { name, patience, .. } = self;
