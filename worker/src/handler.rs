@@ -21,6 +21,8 @@ use crate::{Context, Error, Place, Result};
     note = "a consumer is an `async fn` of up to eight arguments that returns `Result` or nothing",
     note = "every argument is an extractor (Path, Text, Json, Payload, Session, Socket, Groups, \
             Layer, State, …)",
+    note = "what it reads is of serde: `Json<T>` and `Payload<T>` need `T: Deserialize`, `Session<T>` \
+            needs `T: Default + Serialize + Deserialize`",
     note = "a plain `fn` becomes a consumer by `blocking(f)`"
 )]
 pub trait Handler<Arguments>: Clone + Send + Sync + Sized + 'static {

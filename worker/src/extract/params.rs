@@ -56,16 +56,23 @@ pub(crate) fn deserialize<'de, T: Deserialize<'de>>(
     T::deserialize(Params(params))
 }
 
+fn wrong_number(taken: usize, present: usize) -> ParamsError {
+    let hint = match present {
+        0 => "; a route names one as {name}",
+        _ => "",
+    };
+    ParamsError::Shape(format!(
+        "it takes {taken} of the path's parameters, which are {present}{hint}"
+    ))
+}
+
 struct Params<'de>(&'de [Param]);
 
 impl<'de> Params<'de> {
     fn only(&self) -> Result<Value<'de>, ParamsError> {
         match self.0 {
             [(_, value)] => Ok(Value(value)),
-            _ => Err(ParamsError::Shape(format!(
-                "it takes 1 of the path's parameters, which are {}",
-                self.0.len()
-            ))),
+            _ => Err(wrong_number(1, self.0.len())),
         }
     }
 
@@ -121,10 +128,7 @@ impl<'de> Deserializer<'de> for Params<'de> {
         visitor: V,
     ) -> Result<V::Value, ParamsError> {
         if length != self.0.len() {
-            return Err(ParamsError::Shape(format!(
-                "it takes {length} of the path's parameters, which are {}",
-                self.0.len()
-            )));
+            return Err(wrong_number(length, self.0.len()));
         }
         self.deserialize_seq(visitor)
     }

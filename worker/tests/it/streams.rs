@@ -317,7 +317,8 @@ fn mistakes_in_streams_are_found_at_start() {
 /two: stream \"b\": the event \"twice\" has two consumers
 /two: stream \"b\": a stream of a demultiplexer carries JSON and no Bytes
 /place: stream \"c\": connect consumers cannot take Text: only a receive consumer has a frame
-/place: stream \"d\": Path<u8>: it takes 1 of the path's parameters, which are 0
+/place: stream \"d\": Path<u8>: it takes 1 of the path's parameters, which are 0; a \
+route names one as {name}
 ";
     assert_eq!(format!("{errors}\n"), expected);
 }
