@@ -264,7 +264,9 @@ impl Groups {
         self.send(group, Framing::event(name, value)?).await
     }
 
-    /// The members of a group in all nodes, one by one, in no order.
+    /// The members of a group in all nodes, one by one, in no order, as a
+    /// stream for `TryStreamExt` of the crate `futures-util`. Without that
+    /// crate use [`fold`](Self::fold), which takes a plain name, too.
     #[must_use]
     pub fn members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {
         self.layer.group_members(group)
