@@ -7,7 +7,7 @@ use std::sync::Arc;
 use towpath_layer_core::{ChannelLayer, SystemClock, SystemEntropy};
 use towpath_layer_memory::MemoryLayer;
 
-use crate::config::{Config, DEFAULT_LAYER, Layer, LayerKind};
+use crate::config::{Config, DEFAULT_LAYER, Layer, LayerKind, without_password};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,11 +34,23 @@ pub struct Layers {
 
 /// A layer that could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("the layer {name:?} cannot be opened")]
+#[error("the layer {name:?}{place} cannot be opened")]
 pub struct OpenError {
     name: String,
+    place: String,
     #[source]
     source: BoxError,
+}
+
+impl OpenError {
+    fn new(name: &str, url: Option<&str>, source: BoxError) -> Self {
+        let place = url.map_or_else(String::new, |url| format!(" at {}", without_password(url)));
+        Self {
+            name: name.to_owned(),
+            place,
+            source,
+        }
+    }
 }
 
 impl Layers {
@@ -118,10 +130,10 @@ impl fmt::Debug for Layers {
 pub(crate) async fn open(name: &str, layer: &Layer) -> Result<Arc<dyn ChannelLayer>, OpenError> {
     match layer.kind {
         LayerKind::Memory => Ok(memory(layer)),
-        LayerKind::Redis => redis(layer).await.map_err(|source| OpenError {
-            name: name.to_owned(),
-            source,
-        }),
+        LayerKind::Redis => match redis(layer).await {
+            Ok(opened) => Ok(opened),
+            Err(source) => Err(OpenError::new(name, layer.url.as_deref(), source)),
+        },
     }
 }
 

@@ -57,7 +57,7 @@ impl App {
                 if wrong {
                     eprintln!("the configuration cannot be used\n{error}");
                 } else {
-                    eprintln!("error: {error:#}");
+                    eprintln!("error: {}", with_causes(&error));
                 }
                 ExitCode::from(if wrong { ConfigError::EXIT_CODE } else { 1 })
             }
@@ -202,4 +202,17 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+}
+
+/// An error and its causes. Some errors say their cause themselves; it is not
+/// repeated.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            told if told.ends_with(&cause) => told.to_owned(),
+            told => format!("{told}: {cause}"),
+        }
+    })
 }

@@ -33,6 +33,7 @@ pub use origin::Origin;
 pub use process::{Listener, Log, LogFormat, Operator};
 pub use server::{Loss, Origins, Server, SlowPolicy};
 pub use show::Setting;
+pub(crate) use show::without_password;
 pub use worker::Worker;
 
 /// The name of the layer that carries sockets and consumers.

@@ -85,7 +85,7 @@ fn text(kind: Kind, value: &toml::Value) -> String {
 }
 
 /// A URL with `***` in place of its password.
-fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         // Whatever this is, it may hold a secret.
         return "***".to_owned();
