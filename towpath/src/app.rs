@@ -188,11 +188,11 @@ impl App {
     /// ```
     /// use towpath::prelude::*;
     ///
-    /// struct Greeting(String);
+    /// struct Database(tokio::net::TcpStream);
     ///
     /// let app = App::new().setup(async |app| {
-    ///     let greeting = tokio::fs::read_to_string("greeting.txt").await?;
-    ///     std::io::Result::Ok(app.state(Greeting(greeting)))
+    ///     let stream = tokio::net::TcpStream::connect("127.0.0.1:5432").await?;
+    ///     std::io::Result::Ok(app.state(Database(stream)))
     /// });
     /// ```
     #[must_use]
