@@ -47,6 +47,7 @@ impl Call {
             Encoding::Json
         };
         let body = read_body(body, &head.headers, limits).await?;
+        deadline.extend(limits.request_timeout);
         Ok(Self {
             writes,
             query: head.uri.query().unwrap_or_default().to_owned(),

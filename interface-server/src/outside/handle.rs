@@ -1,6 +1,7 @@
 //! From a request to its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -22,6 +23,9 @@ use super::{batch, document, groups, receive, send, statistics};
 use crate::BoxBody;
 use crate::transport::respond::body;
 
+/// What a late body's answer has before the connection ends.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);
+
 /// What all requests share.
 #[derive(Debug)]
 pub(super) struct Api {
@@ -40,7 +44,8 @@ impl Api {
         request: Request<Incoming>,
         deadline: Deadline,
     ) -> Response<BoxBody> {
-        deadline.extend(self.limits.request_timeout);
+        // A late body is answered with 408 before the connection ends.
+        deadline.extend(self.limits.request_timeout + ANSWER_GRACE);
         let found = find(request.method(), request.uri().path());
         let id = match &found {
             Found::Route(route, _) => route.operation.id(),

@@ -13,11 +13,13 @@ pub struct ApiLimits {
     pub body_bytes_max: usize,
     /// Operations in one batch; default 1000. More are answered with 422.
     pub batch_max: usize,
-    /// How long the head of a request may take to arrive; default 5 s.
+    /// How long the head of a request may take to arrive, counted from the end
+    /// of the one before: so a connection that idles for as long is closed.
+    /// Default 5 s.
     pub header_timeout: Duration,
     /// How long a request may take, its long poll apart: for its body to
-    /// arrive, and again for its answer to be taken. A connection that idles
-    /// for as long is closed. Default 30 s.
+    /// arrive, again to be served, and again for its answer to be taken.
+    /// Default 30 s.
     pub request_timeout: Duration,
     /// The longest that a receive may ask to wait; default 60 s.
     pub poll_timeout_max: Duration,

@@ -19,6 +19,10 @@ const TYPE_PREFIX: &str = "urn:towpath:problem:";
 /// How much of a client's value is shown to it, in characters.
 const SHOWN_MAX: usize = 100;
 
+/// The most that another text of a problem has, in characters: some repeat
+/// what the client wrote.
+const TEXT_MAX: usize = 500;
+
 /// What can be wrong: the end of the type, the status and the title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -166,7 +170,7 @@ impl Problem {
             kind: format!("{TYPE_PREFIX}{word}"),
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: cut(detail, TEXT_MAX),
             key: None,
             value: None,
             expected: None,
@@ -190,7 +194,7 @@ impl Problem {
 
     /// Names the place of the value.
     pub(super) fn at(mut self, key: &str) -> Self {
-        self.0.key = Some(key.to_owned());
+        self.0.key = Some(cut(key, TEXT_MAX));
         self
     }
 
@@ -204,14 +208,12 @@ impl Problem {
     }
 
     pub(super) fn expecting(mut self, expected: impl Into<String>) -> Self {
-        self.0.expected = Some(expected.into());
+        self.0.expected = Some(cut(expected, TEXT_MAX));
         self
     }
 
     pub(super) fn showing(mut self, value: &str) -> Self {
-        let cut = value.chars().nth(SHOWN_MAX).is_some();
-        let shown = value.chars().take(SHOWN_MAX);
-        self.0.value = Some(shown.chain(cut.then_some('…')).collect());
+        self.0.value = Some(cut(value, SHOWN_MAX));
         self
     }
 
@@ -262,6 +264,16 @@ impl ToSchema for Problem {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         Details::schemas(schemas);
     }
+}
+
+/// A text, cut between characters if it has more than so many.
+fn cut(text: impl Into<String>, len_max: usize) -> String {
+    let mut text = text.into();
+    if let Some((end, _)) = text.char_indices().nth(len_max) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// What a message of a decoder says was expected.

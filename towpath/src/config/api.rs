@@ -27,10 +27,10 @@ section! {
         body_bytes_max: usize = ApiLimits::default().body_bytes_max, Bytes;
         /// Operations in one batch; more are answered with 422.
         batch_max: usize = ApiLimits::default().batch_max, Count(1);
-        /// How long the head of a request may take to arrive.
+        /// How long the head of a request may take to arrive, and a connection to idle.
         #[serde(with = "humantime_serde")]
         header_timeout: Duration = ApiLimits::default().header_timeout, Time;
-        /// How long the body of a request may take to arrive, its answer to be taken, and a connection to idle.
+        /// How long the body of a request may take to arrive, the request to be served, and its answer to be taken.
         #[serde(with = "humantime_serde")]
         request_timeout: Duration = ApiLimits::default().request_timeout, Time;
         /// The longest that a receive may ask to wait.

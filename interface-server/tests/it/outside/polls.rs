@@ -203,3 +203,46 @@ async fn a_connection_that_stands_still_is_closed() {
     half.ended().await;
     outside.end().await;
 }
+
+#[tokio::test]
+async fn every_body_that_is_late_is_answered() {
+    let limits = ApiLimits {
+        request_timeout: Duration::from_millis(200),
+        ..ApiLimits::default()
+    };
+    let outside = Outside::start_with(Limits::default(), limits).await;
+    let head = format!(
+        "POST /v1/send HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Length: 9\r\n\r\n{{"
+    );
+    let mut late = Vec::new();
+    for _ in 0..200 {
+        let mut raw = Raw::connect(outside.address).await;
+        raw.write(head.as_bytes()).await;
+        late.push(raw);
+    }
+    for mut raw in late {
+        let head = raw.head().await;
+        assert!(head.starts_with("HTTP/1.1 408"), "{head}");
+    }
+    outside.end().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_has_as_long_as_a_head() {
+    let limits = ApiLimits {
+        header_timeout: Duration::from_millis(100),
+        request_timeout: Duration::from_hours(1),
+        ..ApiLimits::default()
+    };
+    let outside = Outside::start_with(Limits::default(), limits).await;
+    let mut idle = Raw::connect(outside.address).await;
+    let request = format!(
+        "HEAD /v1/groups HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    idle.write(request.as_bytes()).await;
+    let head = idle.head().await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    idle.ended().await;
+    outside.end().await;
+}

@@ -247,3 +247,22 @@ async fn a_session_that_does_not_travel_is_refused() {
     assert_eq!(problem["expected"], "at most 16384 bytes");
     outside.end().await;
 }
+
+#[tokio::test]
+async fn a_problem_does_not_repeat_all_that_it_was_told() {
+    let outside = Outside::start().await;
+    let long = "x".repeat(1 << 20);
+    let mut unknown = json!({"channel": "jobs.run"});
+    unknown[&long] = json!(1);
+    for body in [
+        unknown,
+        json!({"channel": long, "content": 1}),
+        json!({"channel": "jobs.run", "bytes": long.replace('x', "-")}),
+    ] {
+        let problem = outside.refused("/v1/send", &body).await;
+        assert_eq!(problem["status"], 422);
+        let len = problem.to_string().len();
+        assert!(len < 4 << 10, "{len} bytes");
+    }
+    outside.end().await;
+}
