@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::InterfaceServer;
+use towpath_layer_core::{ChannelName, Statistics};
 use towpath_worker::Worker;
 
 use crate::app::Listening;
@@ -73,6 +74,8 @@ pub struct Running {
     listening: Option<Listening>,
     sockets: Option<Part>,
     consumers: Option<Part>,
+    /// The channels that the consumers receive from.
+    consumed: Vec<ChannelName>,
     api: Option<Box<Api>>,
     beside: Vec<Part>,
     drain_timeout: Duration,
@@ -92,6 +95,7 @@ impl Running {
             listening: None,
             sockets: None,
             consumers: None,
+            consumed: Vec::new(),
             api: None,
             beside: vec![upkeep],
             drain_timeout: Duration::ZERO,
@@ -100,6 +104,7 @@ impl Running {
 
     pub(crate) fn consume(&mut self, drain_timeout: Duration, worker: Worker) {
         self.drain_timeout = self.drain_timeout.max(drain_timeout);
+        self.consumed = worker.channels().to_vec();
         self.consumers = Some(Part::new(&self.tracker, |stop| async move {
             if let Err(error) = worker.run(stop).await {
                 tracing::error!(%error, "the worker has ended");
@@ -207,7 +212,7 @@ impl Running {
             // What waits in memory dies with the process: the consumers of the
             // last disconnects have what is left of the time.
             if !self.layers.default_layer().spans_processes() && self.consumers.is_some() {
-                let _or_late = timeout_at(until, emptied(&self.layers)).await;
+                let _or_late = timeout_at(until, emptied(&self.layers, &self.consumed)).await;
             }
         }
         if let Some(consumers) = self.consumers {
@@ -243,16 +248,25 @@ async fn ended(part: &mut Option<Part>) {
     }
 }
 
-/// Waits until no message waits on a layer in memory.
-async fn emptied(layers: &Layers) {
+/// Waits until no message that somebody takes waits on a layer in memory.
+async fn emptied(layers: &Layers, consumed: &[ChannelName]) {
     let layer = layers.default_layer();
     while layer
         .statistics()
         .await
-        .is_ok_and(|known| known.total.pending > 0)
+        .is_ok_and(|known| any_waits(&known, consumed))
     {
         sleep(EMPTY_INTERVAL).await;
     }
+}
+
+/// Whether a message waits for the consumers, or an event of a socket for
+/// whoever takes it. What is for nobody here would wait until it expires.
+fn any_waits(known: &Statistics, consumed: &[ChannelName]) -> bool {
+    known.channels.iter().any(|(name, channel)| {
+        let is_taken = consumed.contains(name) || name.as_str().starts_with("websocket.");
+        is_taken && channel.pending > 0
+    })
 }
 
 impl fmt::Debug for Running {

@@ -376,3 +376,14 @@ async fn what_cannot_be_set_up_does_not_start() {
     };
     assert_eq!(cause.to_string(), "no database");
 }
+
+#[tokio::test]
+async fn what_nobody_here_receives_does_not_hold_up_the_stop() {
+    let (running, _) = start(app().state(Seen::default())).await;
+    let layer = running.layers().default_layer();
+    let nobody = ChannelName::new("nobody.receives").unwrap();
+    let message = Content::encode(&1).unwrap().into();
+    layer.send(&nobody, message).await.unwrap();
+    // Less than the time that consumers have for what waits for them.
+    timeout(PATIENCE, running.stop()).await.unwrap();
+}
