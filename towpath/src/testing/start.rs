@@ -5,7 +5,8 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use towpath_layer_core::{Entropy, SystemEntropy};
+use towpath_interface_server::TowpathService;
+use towpath_layer_core::{ChannelName, Entropy, SystemEntropy};
 use tracing_subscriber::EnvFilter;
 
 use super::app::{Common, Held, TestApp};
@@ -14,6 +15,8 @@ use super::record::Record;
 use super::redis::Redis;
 use crate::app::App;
 use crate::config::{Config, DEFAULT_LAYER, LayerKind};
+use crate::running::Running;
+use crate::start::StartError;
 
 /// A test application that is about to start; awaiting it starts it.
 #[must_use = "an application starts when this is awaited"]
@@ -79,12 +82,7 @@ impl Start {
         let held = self.place_layer().await;
         // One shard: nothing in a test is faster for a second.
         self.config.server.shards = 1;
-        let channels = self.app.router.channels();
-        let started = match self.clock {
-            Clock::Virtual => self.app.into_local_service(&self.config).await,
-            Clock::Real => self.app.into_service(&self.config).await,
-        };
-        let (service, running) = match started {
+        let (channels, service, running) = match start(self.app, self.clock, &self.config).await {
             Ok(started) => started,
             Err(error) => panic!(
                 "the application does not start: {:#}",
@@ -121,6 +119,22 @@ impl Start {
             }
         }
     }
+}
+
+/// Starts the application; with the channels that its consumers receive from.
+async fn start(
+    app: App,
+    clock: Clock,
+    config: &Config,
+) -> Result<(Vec<ChannelName>, TowpathService, Running), StartError> {
+    // Already here, because it may add consumers.
+    let app = app.set_up().await.map_err(StartError::Setup)?;
+    let channels = app.router.channels();
+    let (service, running) = match clock {
+        Clock::Virtual => app.into_local_service(config).await?,
+        Clock::Real => app.into_service(config).await?,
+    };
+    Ok((channels, service, running))
 }
 
 /// Shows what the libraries warn about beside the output of the test, unless

@@ -168,3 +168,13 @@ async fn an_application_with_mistakes_does_not_start() {
     );
     assert!(said.contains("/x"), "{said}");
 }
+
+#[tokio::test]
+async fn consumers_that_a_setup_adds_are_known() {
+    async fn take() {}
+    let app = App::new().setup(async |app| std::io::Result::Ok(app.channel("jobs.run", take)));
+    let app = TestApp::memory(app).await;
+    let taken = failure(async { app.recv::<u8>("jobs.run").await }).await;
+    let expected = "a consumer of the application receives from jobs.run\n";
+    assert!(taken.starts_with(expected), "{taken}");
+}
