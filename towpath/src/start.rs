@@ -66,6 +66,13 @@ pub enum StartError {
         /// Why it cannot.
         source: io::Error,
     },
+    /// The layer that the HTTP interface is to serve is none of those that are
+    /// configured.
+    #[error("api.layer is {name:?}, which is none of the layers")]
+    ApiLayer {
+        /// Its name.
+        name: String,
+    },
     /// The layer's HTTP interface has nothing to guard it.
     #[error("api.tokens cannot be used")]
     Tokens(#[from] TokenError),
@@ -277,9 +284,9 @@ impl Base {
             return Ok(());
         };
         let tokens = Tokens::new(config.api.tokens.iter().map(Secret::expose))?;
-        let layers = self.running.layers();
-        let layer = layers.get(&config.api.layer);
-        let layer = Arc::clone(layer.unwrap_or_else(|| layers.default_layer()));
+        let name = &config.api.layer;
+        let layer = self.running.layers().get(name).cloned();
+        let layer = layer.ok_or_else(|| StartError::ApiLayer { name: name.clone() })?;
         let failed = |source| StartError::Api { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

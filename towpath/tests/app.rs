@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use towpath::config::{Config, Layer as LayerConfig, Listener};
+use towpath::config::{ApiListener, Config, Layer as LayerConfig, Listener, Secret};
 use towpath::prelude::*;
 use towpath::{Running, StartError};
 
@@ -386,4 +386,16 @@ async fn what_nobody_here_receives_does_not_hold_up_the_stop() {
     layer.send(&nobody, message).await.unwrap();
     // Less than the time that consumers have for what waits for them.
     timeout(PATIENCE, running.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_other_layer_is_exposed_than_the_one_that_was_named() {
+    let mut config = config();
+    config.api.listen = ApiListener::Address(SocketAddr::from(([127, 0, 0, 1], 0)));
+    config.api.tokens = vec![Secret::new("a-token-for-tests-only")];
+    config.api.layer = "jobs".to_owned();
+    let app = app().state(Seen::default());
+    let error = app.start(&config).await.unwrap_err();
+    let said = "api.layer is \"jobs\", which is none of the layers";
+    assert_eq!(error.to_string(), said);
 }
