@@ -87,13 +87,26 @@ impl LayerApi {
 
 async fn accept(api: &Arc<Api>, listener: &TcpListener, connections: &mut JoinSet<()>) {
     let mut tidying = interval(IDLE_TIMEOUT);
+    let mut told = false;
     loop {
-        let full = connections.len() >= api.limits.connections_max;
+        let connections_max = api.limits.connections_max;
+        let full = connections.len() >= connections_max;
+        if full && !told {
+            told = true;
+            tracing::warn!(
+                connections_max,
+                "the HTTP interface has all its connections; further clients wait"
+            );
+        }
         tokio::select! {
             biased;
             () = api.stop.cancelled() => return,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            _ = tidying.tick() => api.receivers.tidy(),
+            _ = tidying.tick() => {
+                // Not more often than this, however often it is full.
+                told = false;
+                api.receivers.tidy();
+            }
             accepted = listener.accept(), if !full => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(connection::serve(Arc::clone(api), stream));
