@@ -72,8 +72,14 @@ impl WebsocketConsumer for Room {
     }
 
     async fn disconnect(&mut self, gone: Disconnected, socket: &Socket) -> Result {
-        let line = format!("gone with {} after {}", gone.code, self.heard.len());
-        socket.groups().send_text(self.group(), line).await?;
+        let groups = socket.groups();
+        let left = groups.count(self.group()).await?;
+        let line = format!(
+            "gone with {} after {}, {left} left",
+            gone.code,
+            self.heard.len()
+        );
+        groups.send_text(self.group(), line).await?;
         Ok(())
     }
 }

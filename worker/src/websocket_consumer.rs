@@ -142,9 +142,7 @@ pub trait WebsocketConsumer: Serialize + DeserializeOwned + Send + Sync + Sized 
     /// The connection is gone. It is not called if [`connect`](Self::connect)
     /// made no value. Default: nothing.
     ///
-    /// The memberships end meanwhile: between processes this connection may
-    /// still be listed as a member. Who tells the others who is left leaves the
-    /// group first, by `socket.groups().discard(group)`.
+    /// It is in no group any more: who is listed as a member is left.
     ///
     /// # Errors
     ///

@@ -28,9 +28,6 @@ impl Conversation {
                 event.state = State::Sent { at: turn.now };
                 event.until =
                     turn.now + turn.rules.expiry_of(&event.kind) + turn.rules.consumer_timeout;
-                if event.is_disconnect() {
-                    self.depart(turn);
-                }
                 false
             }
             Handed::Full if asking => {
@@ -70,10 +67,7 @@ impl Conversation {
         let Some(event) = self.in_flight.take() else {
             return;
         };
-        if event.is_disconnect() {
-            // It may be answered before the layer said that it took it.
-            self.depart(turn);
-        } else if !completion.groups.is_empty() {
+        if !event.is_disconnect() && !completion.groups.is_empty() {
             turn.push(Action::Groups(completion.groups));
         }
         match completion.outcome {

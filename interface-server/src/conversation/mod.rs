@@ -87,7 +87,8 @@ pub(crate) enum Action {
     },
     /// Repeat these membership changes if they are missing.
     Groups(Vec<GroupChange>),
-    /// End all memberships: no event will make a new one.
+    /// End all memberships, before the next emission: its consumer finds the
+    /// connection in no group, and makes it a member of none.
     Depart,
     /// Forget the conversation.
     End,
@@ -339,13 +340,15 @@ impl Conversation {
         }
     }
 
-    /// Emits the disconnect, if there was a socket that its consumer knew of.
+    /// Leaves the groups and emits the disconnect, if there was a socket that its
+    /// consumer knew of.
     fn part(&mut self, turn: &mut Turn<'_>) {
         if !self.accepted {
             self.end(turn);
             return;
         }
         self.stage = Stage::Parting;
+        self.depart(turn);
         let Farewell { code, reason } = std::mem::take(&mut self.farewell);
         self.start(EventKind::Disconnect { code, reason }, turn);
     }

@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, sleep};
-use towpath_layer_core::{ChannelLayer, ChannelName, GroupError, GroupName};
+use towpath_layer_core::{ChannelKind, ChannelLayer, ChannelName, GroupError, GroupName};
 
 use super::shard::Shard;
 use super::signal::Signal;
@@ -64,22 +64,21 @@ pub(crate) struct Cleanup {
 }
 
 impl Cleanup {
-    pub(crate) fn push(&self, job: Job) {
+    /// Adds a change; gives back one that there is no room for any more.
+    fn push(&self, job: Job) -> Option<Job> {
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= WAITING_MAX {
-            waiting.pop_front();
-        }
+        let dropped = match waiting.len() {
+            WAITING_MAX.. => waiting.pop_front(),
+            _ => None,
+        };
         waiting.push_back(job);
         self.signal.notify();
+        dropped
     }
 
     /// Whether nothing waits or is on its way.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.borrow().is_empty() && self.waiting.borrow().is_empty()
-    }
-
-    fn done(&self, channel: &ChannelName) {
-        self.running.borrow_mut().remove(channel);
     }
 
     /// The next change of a connection that has none on its way: the changes of
@@ -99,8 +98,7 @@ impl Cleanup {
 /// Makes changes for as long as the shard lives.
 pub(crate) async fn run(shard: Rc<Shard>) {
     let cleanup = &shard.cleanup;
-    let mut running: FuturesUnordered<LocalBoxFuture<'static, ChannelName>> =
-        FuturesUnordered::new();
+    let mut running: FuturesUnordered<LocalBoxFuture<'static, Job>> = FuturesUnordered::new();
     loop {
         while running.len() < RUNNING_MAX {
             let Some(job) = cleanup.next() else {
@@ -110,11 +108,11 @@ pub(crate) async fn run(shard: Rc<Shard>) {
             let layer = std::sync::Arc::clone(&shard.layer);
             let mut changing = async move {
                 change(&*layer, &job, until).await;
-                job.channel().clone()
+                job
             }
             .boxed_local();
             match poll!(&mut changing) {
-                Poll::Ready(channel) => cleanup.done(&channel),
+                Poll::Ready(job) => shard.repaired(&job),
                 Poll::Pending => running.push(changing),
             }
         }
@@ -123,8 +121,32 @@ pub(crate) async fn run(shard: Rc<Shard>) {
         }
         tokio::select! {
             biased;
-            Some(channel) = running.next(), if !running.is_empty() => cleanup.done(&channel),
+            Some(job) = running.next(), if !running.is_empty() => shard.repaired(&job),
             () = cleanup.signal.notified() => {}
+        }
+    }
+}
+
+impl Shard {
+    /// Has a change made.
+    pub(crate) fn repair(&self, job: Job) {
+        if let Some(dropped) = self.cleanup.push(job) {
+            self.ended(&dropped);
+        }
+    }
+
+    /// A change was made, or is left to the layer's sweep.
+    fn repaired(&self, job: &Job) {
+        self.cleanup.running.borrow_mut().remove(job.channel());
+        self.ended(job);
+    }
+
+    fn ended(&self, job: &Job) {
+        if let Job::DiscardAll { channel } = job
+            && let ChannelKind::Reply { local, .. } = channel.kind()
+            && let Some(connection) = self.connection(local)
+        {
+            self.has_left(&connection);
         }
     }
 }
@@ -164,13 +186,13 @@ mod tests {
         let cleanup = Cleanup::default();
         for id in [1, 1, 2] {
             let channel = channel(id);
-            cleanup.push(Job::DiscardAll { channel });
+            assert!(cleanup.push(Job::DiscardAll { channel }).is_none());
         }
         let next = || cleanup.next().map(|job| job.channel().clone());
         assert_eq!(next(), Some(channel(1)));
         assert_eq!(next(), Some(channel(2)));
         assert_eq!(next(), None);
-        cleanup.done(&channel(1));
+        cleanup.running.borrow_mut().remove(&channel(1));
         assert_eq!(next(), Some(channel(1)));
     }
 }

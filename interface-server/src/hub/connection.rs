@@ -79,8 +79,23 @@ pub(crate) struct Connection {
     pub(crate) pinged: Cell<Option<Duration>>,
     /// Groups whose joins and leaves came by since the event in flight began.
     pub(crate) touched: RefCell<SmallVec<[GroupName; 1]>>,
+    /// The emission that waits until the memberships have ended, and whether
+    /// they are about to.
+    pub(crate) leaving: Cell<Leaving>,
+    /// Whether its disconnect was handed over, or there is none to come.
+    pub(crate) parted: Cell<bool>,
     /// Wakes the task that reads.
     pub(crate) task: Signal,
+}
+
+/// How far a connection is with leaving its groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// Nothing is on its way.
+    #[default]
+    No,
+    /// Its memberships end; this emission waits for it.
+    Before(Option<(&'static str, u64)>),
 }
 
 impl Connection {
@@ -105,6 +120,8 @@ impl Connection {
             heard: Cell::new(now),
             pinged: Cell::new(None),
             touched: RefCell::default(),
+            leaving: Cell::default(),
+            parted: Cell::new(false),
             task: Signal::default(),
         }
     }

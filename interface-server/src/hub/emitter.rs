@@ -101,6 +101,12 @@ impl Emitter {
         }
     }
 
+    fn is_disconnect(&self, one: Sending) -> bool {
+        let lanes = self.lanes.borrow();
+        let lane = lanes.get(one.lane);
+        lane.is_some_and(|lane| lane.name == channels::DISCONNECT)
+    }
+
     /// An event of a conversation is ready.
     pub(crate) fn emit(&self, channel: &'static str, id: LocalId, attempt: u64) {
         let mut lanes = self.lanes.borrow_mut();
@@ -192,6 +198,9 @@ impl Shard {
                     let Some(connection) = self.connection(one.id) else {
                         continue;
                     };
+                    if handed == Handed::Sent && self.emitter.is_disconnect(one) {
+                        self.parted(&connection);
+                    }
                     let wait = self.turn(&connection, |conversation, turn| {
                         conversation.handed(one.attempt, handed, turn)
                     });

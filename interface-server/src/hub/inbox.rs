@@ -98,7 +98,7 @@ impl Shard {
         match connection {
             Some(connection) if alive => connection.touch(&group),
             // The membership of a connection that is gone: it must not stay.
-            _ => self.cleanup.push(Job::Discard {
+            _ => self.repair(Job::Discard {
                 channel: ChannelName::reply(self.layer.node(), to),
                 group,
             }),

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use towpath_layer_core::{Accept, Counter, Frame, GroupChange};
 
 use super::cleanup::Job;
-use super::connection::{Connection, Decision};
+use super::connection::{Connection, Decision, Leaving};
 use super::flusher::Urgency;
 use super::shard::Shard;
 use crate::config::SlowPolicy;
@@ -23,7 +23,13 @@ impl Shard {
             match action {
                 Action::Emit { channel, attempt } => {
                     connection.touched.borrow_mut().clear();
-                    self.emitter.emit(channel, connection.id, attempt);
+                    match connection.leaving.get() {
+                        Leaving::No => self.emitter.emit(channel, connection.id, attempt),
+                        Leaving::Before(_) => {
+                            let emission = Some((channel, attempt));
+                            connection.leaving.set(Leaving::Before(emission));
+                        }
+                    }
                 }
                 Action::Accept(accept) => self.accept(connection, accept),
                 Action::Refuse(refusal) => {
@@ -155,7 +161,7 @@ impl Shard {
                 continue;
             }
             let channel = connection.channel.clone();
-            self.cleanup.push(match change {
+            self.repair(match change {
                 GroupChange::Add { group, meta } => Job::Add {
                     group,
                     channel,
@@ -177,18 +183,37 @@ impl Shard {
                     index.emptied(group, self.number);
                 }
             }
-            self.cleanup.push(Job::DiscardAll {
+            drop(index);
+            drop(groups);
+            connection.leaving.set(Leaving::Before(None));
+            self.repair(Job::DiscardAll {
                 channel: connection.channel.clone(),
             });
         }
-        self.unparted.set(self.unparted.get().saturating_sub(1));
-        self.progress.notify();
+    }
+
+    /// The memberships of a connection have ended, or are left to the layer's
+    /// sweep: what waited for that goes out.
+    pub(crate) fn has_left(&self, connection: &Connection) {
+        let emission = connection.leaving.take();
+        if let Leaving::Before(Some((channel, attempt))) = emission {
+            self.emitter.emit(channel, connection.id, attempt);
+        }
+    }
+
+    /// A connection's disconnect was handed over, or none will come.
+    pub(crate) fn parted(&self, connection: &Connection) {
+        if !connection.parted.replace(true) {
+            self.unparted.set(self.unparted.get().saturating_sub(1));
+            self.progress.notify();
+        }
     }
 
     fn end(&self, connection: &Connection) {
         if connection.over.replace(true) {
             return;
         }
+        self.parted(connection);
         if let Some(port) = self.port() {
             port.live.lock().remove(&connection.id);
         }

@@ -131,10 +131,19 @@ pub async fn a_membership_ends_when_it_is_left_and_with_the_connection(site: &Si
     bob.say("groups").await?;
     bob.hears(r#"["rooms"]"#).await?;
     eve.close().await?;
-    ada.hears("gone with 1000 after 0").await?;
+    ada.hears("gone with 1000 after 0, 1 left").await?;
     ada.say("count").await?;
     ada.hears("1").await?;
     bob.quiet().await
+}
+
+pub async fn who_is_gone_is_in_no_group_when_its_disconnect_is_told(site: &Site) -> Result<()> {
+    let mut ada = room(site, "blue").await?;
+    for _ in 0..20 {
+        room(site, "blue").await?.close().await?;
+        ada.hears("gone with 1000 after 0, 1 left").await?;
+    }
+    Ok(())
 }
 
 pub async fn a_type_closes_with_its_own_code(site: &Site) -> Result<()> {

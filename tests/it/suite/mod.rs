@@ -40,6 +40,7 @@ suite!(
     the_fields_of_a_type_are_its_session,
     an_event_to_a_group_runs_in_each_member,
     a_membership_ends_when_it_is_left_and_with_the_connection,
+    who_is_gone_is_in_no_group_when_its_disconnect_is_told,
     a_type_closes_with_its_own_code,
     typed_messages_come_and_go,
     streams_have_their_own_sessions,
