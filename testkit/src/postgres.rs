@@ -154,7 +154,7 @@ impl PostgresServer {
     pub async fn start(&self) -> Result<()> {
         let spawn = || self.spawn();
         let answers = || std::future::ready(self.answers());
-        self.process.start(spawn, answers, || self.log()).await
+        Box::pin(self.process.start(spawn, answers, || self.log())).await
     }
 
     /// Asks the server to end its sessions and itself, and waits until it has.

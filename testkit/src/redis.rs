@@ -65,7 +65,7 @@ impl RedisServer {
     pub async fn start(&self) -> Result<()> {
         let spawn = || self.spawn();
         let answers = || self.answers();
-        self.process.start(spawn, answers, || self.log()).await
+        Box::pin(self.process.start(spawn, answers, || self.log())).await
     }
 
     /// Asks the server to end, and waits until it has.

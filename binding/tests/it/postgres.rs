@@ -32,7 +32,7 @@ async fn rest(rig: &Rig, client: &Client) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_in_the_middle_loses_nothing_and_repeats_nothing() {
-    let (rig, client) = ten_thousand().await;
+    let (rig, client) = Box::pin(ten_thousand()).await;
     rig.database.server().stop().await.unwrap();
     rig.database.server().start().await.unwrap();
     rest(&rig, &client).await;
@@ -40,7 +40,7 @@ async fn a_restart_in_the_middle_loses_nothing_and_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_in_the_middle_loses_nothing_and_repeats_nothing() {
-    let (rig, client) = ten_thousand().await;
+    let (rig, client) = Box::pin(ten_thousand()).await;
     rig.database.server().kill().await.unwrap();
     rig.database.server().start().await.unwrap();
     rest(&rig, &client).await;

@@ -82,13 +82,14 @@ impl Start {
         let held = self.place_layer().await;
         // One shard: nothing in a test is faster for a second.
         self.config.server.shards = 1;
-        let (channels, service, running) = match start(self.app, self.clock, &self.config).await {
-            Ok(started) => started,
-            Err(error) => panic!(
-                "the application does not start: {:#}",
-                anyhow::Error::new(error)
-            ),
-        };
+        let (channels, service, running) =
+            match Box::pin(start(self.app, self.clock, &self.config)).await {
+                Ok(started) => started,
+                Err(error) => panic!(
+                    "the application does not start: {:#}",
+                    anyhow::Error::new(error)
+                ),
+            };
         let common = Common {
             record: Record::new(),
             clock: self.clock,
