@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::claims::Registered;
 use super::refusal::{refuse, refuse_new};
 use super::source::{SUBPROTOCOL, Sources};
 use super::{Auth, Claims, Keys, TokenError};
@@ -151,10 +152,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
 
     /// Lets claims travel with the conversation.
     pub(super) fn keep(&self, context: &Context, claims: &Claims<T>) {
+        let before = subject_before::<T>(context);
         let json = Bytes::copy_from_slice(claims.json().as_bytes());
         context.keep_slot(&slot::<T>(), json);
-        if let Some(subject) = claims.subject() {
-            context.identify(subject);
+        match claims.subject() {
+            Some(subject) => context.identify(subject),
+            // Whom the token before was about is not who is here now.
+            None if before.is_some() && before == context.identity() => context.identify(""),
+            None => {}
         }
     }
 
@@ -216,6 +221,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
 /// one says nothing about another.
 fn slot<T>() -> String {
     format!("auth:{}", std::any::type_name::<T>())
+}
+
+/// Whom the token was about that travelled until now.
+fn subject_before<T>(context: &Context) -> Option<String> {
+    let json = String::from_utf8(context.slot(&slot::<T>()).into()).ok()?;
+    serde_json::from_str::<Registered>(&json)
+        .ok()?
+        .into_subject()
 }
 
 impl<T> Clone for Authenticator<T> {

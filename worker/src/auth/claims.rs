@@ -42,6 +42,10 @@ impl Registered {
         self.nbf.map_or(Ok(Duration::ZERO), date)
     }
 
+    pub(super) fn into_subject(self) -> Option<String> {
+        self.sub
+    }
+
     pub(super) fn issuer(&self) -> Option<&str> {
         self.iss.as_deref()
     }

@@ -62,7 +62,8 @@ impl<T> Auth<T> {
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Auth<T> {
     /// Replaces the token by a newer one of the same subject, from this event
-    /// on, unless the event fails.
+    /// on, unless the event fails. Tokens that name no subject cannot be told
+    /// apart by it: then compare the claims that say who it is.
     ///
     /// # Errors
     ///

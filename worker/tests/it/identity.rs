@@ -515,3 +515,37 @@ fn an_application_without_an_authenticator_does_not_start() {
         .middleware(AuthLayer::<User>::new());
     passes.check(&States::new()).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_was_there_by_a_token_is_forgotten_with_it() {
+    #[derive(Serialize, Deserialize)]
+    struct Account {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sub: Option<String>,
+    }
+    async fn receive(
+        Text(token): Text,
+        State(authenticator): State<Authenticator<Account>>,
+        context: Context,
+        socket: Socket,
+    ) -> Result {
+        match token.strip_prefix("say ") {
+            Some(name) => context.identify(name),
+            None => drop(authenticator.admit(&context, &token)?),
+        }
+        socket.text(context.identity().unwrap_or_default()).await
+    }
+    let of = |sub: Option<&str>| {
+        let sub = sub.map(str::to_owned);
+        keys().sign(&Account { sub }, HOUR).unwrap()
+    };
+    let router = Router::new().route("/", websocket().receive(receive));
+    let states = States::new().with(Authenticator::<Account>::new(keys()));
+    let stage = Stage::with(WorkerConfig::default(), router, states).await;
+    let (mut peer, _) = connect(&stage, Handshake::default()).await;
+    assert_eq!(peer.text(&of(Some("ada"))).await.done().text(), "ada");
+    assert_eq!(peer.text(&of(None)).await.done().text(), "");
+    // What the application says for itself stays.
+    assert_eq!(peer.text("say ben").await.done().text(), "ben");
+    assert_eq!(peer.text(&of(None)).await.done().text(), "ben");
+}
