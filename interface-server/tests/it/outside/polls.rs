@@ -231,7 +231,7 @@ async fn every_body_that_is_late_is_answered() {
 #[tokio::test]
 async fn an_idle_connection_has_as_long_as_a_head() {
     let limits = ApiLimits {
-        header_timeout: Duration::from_millis(100),
+        header_timeout: Duration::from_millis(500),
         request_timeout: Duration::from_hours(1),
         ..ApiLimits::default()
     };
