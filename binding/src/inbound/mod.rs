@@ -111,11 +111,12 @@ impl<B: Binding> Inbound<B> {
 
     async fn receive(&self, identity: &B::Identity, incoming: Incoming) -> Result {
         let request = Request::new(incoming).map_err(Error::bad_payload)?;
+        let table = self.table().await?;
+        request.check_key::<B>(table).map_err(Error::bad_payload)?;
         let (action, pk) = (request.action, request.pk.as_ref());
         if !self.binding.has_permission(identity, action, pk).await {
             return Err(Error::rejected(format!("you may not {action} this")));
         }
-        let table = self.table().await?;
         let set = self.binding.set_by_server(identity, action);
         let write = request.write::<B>(table, set).map_err(Error::bad_payload)?;
         let check = |row: &Row| match action {

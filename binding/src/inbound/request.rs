@@ -57,6 +57,14 @@ impl Request {
         Ok(Self { action, pk, data })
     }
 
+    /// Whether the key has its field's type. A database may find a row by another
+    /// form of its key, which a permission would not know it by. The error is
+    /// for the client.
+    pub(super) fn check_key<B: Binding>(&self, table: &Table) -> Result<(), String> {
+        let pk = self.pk.iter().map(|pk| (table.key.clone(), pk.clone()));
+        check_types::<B>(&pk.collect())
+    }
+
     /// What is to be written, if every field may be set and fits its type. The
     /// error is for the client.
     pub(super) fn write<B: Binding>(

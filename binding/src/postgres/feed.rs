@@ -162,12 +162,13 @@ impl Feed for PostgresFeed {
     async fn read(&mut self, after: Position) -> Result<Batch, BindingError> {
         while self.listener.next_buffered().is_some() {}
         let s = &self.s;
-        // Transaction by transaction, so that the planner stops early.
+        // Transaction by transaction, so that the planner stops early; by a bound
+        // that the index takes, so that what was published is not passed again.
         let query = format!(
             "WITH head AS (SELECT t.seq, c.tx, c.id, c.size FROM \
                  (SELECT seq, tx FROM {s}.commits WHERE seq >= $1 ORDER BY seq LIMIT $3) AS t \
                CROSS JOIN LATERAL (SELECT id, tx, size FROM {s}.changes WHERE tx = t.tx \
-                 AND (t.seq > $1 OR id > $2) ORDER BY id LIMIT $3) AS c \
+                 AND id > CASE WHEN t.seq > $1 THEN 0 ELSE $2 END ORDER BY id LIMIT $3) AS c \
                ORDER BY t.seq, c.id LIMIT $3), \
              cut AS (SELECT *, sum(size) OVER (ORDER BY seq, id) - size AS before FROM head) \
              SELECT cut.seq, cut.id, c.bound, c.old, c.new, r.lost, \

@@ -177,7 +177,9 @@ pub(super) fn triggers(s: &str, table: &Table, columns: Option<&Vec<String>>) ->
         Some(columns) => format!("{}, {}", literal(&table.name), literal(&array(columns))),
     };
     let trigger = |name: &str, when: &str, each: &str, function: &str| {
-        let name = format!("{s}_{name}");
+        // Triggers fire in the order of their names: one that changes the same
+        // row again comes after ours, and so does what it writes.
+        let name = ident(&format!("00_{s}_{name}"));
         let on = &table.quoted;
         [
             format!("DROP TRIGGER IF EXISTS {name} ON {on}"),

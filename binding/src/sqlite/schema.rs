@@ -10,6 +10,9 @@
 //! - `INSERT OR REPLACE` and `UPDATE OR REPLACE` remove rows without a word to
 //!   delete triggers (unless `recursive_triggers` is on). What a statement may
 //!   remove so is put aside before it, and looked for after it.
+//! - Another trigger on the same table may change the row before ours runs, and
+//!   that change is recorded first. So a row is recorded as it is by now, not as
+//!   the statement left it: the last change is the last word.
 //! - The shell of an older SQLite has to run the triggers, too: nothing here is
 //!   newer than 3.38.
 
@@ -164,7 +167,7 @@ impl Recorded<'_> {
                  (SELECT s.old FROM {p}_stash AS s WHERE s.key IS NEW.{}), {})",
                 literal(&table.name),
                 ident(&table.key),
-                self.row("NEW")
+                self.row_by_now()
             ),
             format!("DELETE FROM {p}_stash"),
         ]
@@ -180,7 +183,7 @@ impl Recorded<'_> {
                 "INSERT INTO {p}_changes (bound, old, new) VALUES ({}, {}, {})",
                 literal(&table.name),
                 self.row("OLD"),
-                self.row("NEW")
+                self.row_by_now()
             ),
             format!("DELETE FROM {p}_stash"),
         ]
@@ -201,6 +204,16 @@ impl Recorded<'_> {
                 ident(&table.key)
             ),
         ]
+    }
+
+    /// The row of `NEW`; nothing if it is gone already.
+    fn row_by_now(&self) -> String {
+        let key = ident(&self.table.key);
+        format!(
+            "(SELECT {} FROM {} AS t WHERE t.{key} IS NEW.{key})",
+            self.row("t"),
+            self.table.quoted
+        )
     }
 
     fn row(&self, row: &str) -> String {

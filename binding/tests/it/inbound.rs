@@ -26,6 +26,7 @@ on_both!(
     a_value_of_another_type_writes_nothing,
     the_path_reaches_the_binding,
     who_may_not_is_told_and_nothing_is_written,
+    a_key_in_another_form_finds_no_row,
     what_makes_no_sense_is_answered_with_an_error,
     a_constraint_is_the_database_s_last_word,
     a_value_is_never_sql,
@@ -373,6 +374,23 @@ async fn who_may_not_is_told_and_nothing_is_written(database: Database) {
     }
     assert_eq!(stage.row(1).await, "home rest 0 - x");
     assert_eq!(stage.rows().await, 1);
+}
+
+/// A permission would not know the row by it, but the database would.
+async fn a_key_in_another_form_finds_no_row(database: Database) {
+    let stage = Stage::new(database).await;
+    let mut peer = stage.peer("/home").await;
+    for pk in [json!("1"), json!(1.0), json!("1.0")] {
+        for payload in [
+            json!({"action": "update", "pk": pk, "data": {"title": "x"}}),
+            json!({"action": "delete", "pk": pk}),
+        ] {
+            let (code, reason) = peer.refused(payload).await;
+            assert_eq!(code, "bad_payload", "{reason}");
+            assert!(reason.contains("id: "), "{reason}");
+        }
+    }
+    assert_eq!(stage.row(1).await, "home rest 0 - x");
 }
 
 async fn what_makes_no_sense_is_answered_with_an_error(database: Database) {

@@ -13,6 +13,7 @@ on_both!(
     ten_thousand_rows_of_one_statement_arrive_in_order_once,
     what_is_rolled_back_is_not_sent,
     what_was_published_is_removed,
+    what_another_trigger_writes_is_the_last_word,
 );
 
 const ROWS: i64 = 10_000;
@@ -92,4 +93,46 @@ async fn what_was_published_is_removed(database: Database) {
     assert_eq!(client.until_end().await.len(), 2000);
     rig.stop().await;
     assert_eq!(rig.database.waiting().await, 0);
+}
+
+async fn what_another_trigger_writes_is_the_last_word(database: Database) {
+    let rig = Rig::todos(database).await;
+    let count = "UPDATE todo SET \"order\" = coalesce(\"order\", 0) + 1 WHERE id = NEW.id;";
+    let triggers = match rig.database.is_sqlite() {
+        true => format!(
+            "CREATE TRIGGER audit AFTER UPDATE OF title ON todo BEGIN {count} END; \
+             CREATE TRIGGER audit_new AFTER INSERT ON todo BEGIN {count} END; \
+             CREATE TRIGGER audit_end AFTER UPDATE OF done ON todo \
+             BEGIN DELETE FROM todo WHERE id = NEW.id; END"
+        ),
+        false => format!(
+            "CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {count} RETURN NULL; END $$; \
+             CREATE FUNCTION audit_end() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN DELETE FROM todo WHERE id = NEW.id; RETURN NULL; END $$; \
+             CREATE TRIGGER audit AFTER INSERT OR UPDATE OF title ON todo \
+             FOR EACH ROW EXECUTE FUNCTION audit(); \
+             CREATE TRIGGER audit_end AFTER UPDATE OF done ON todo \
+             FOR EACH ROW EXECUTE FUNCTION audit_end()"
+        ),
+    };
+    rig.database.run(&triggers).await;
+    let client = rig.client("list.home").await;
+    rig.database
+        .run("INSERT INTO todo (id, list, title) VALUES (1, 'home', 'a'), (2, 'home', 'b')")
+        .await;
+    rig.database
+        .run("UPDATE todo SET title = 'c' WHERE id = 1")
+        .await;
+    rig.database
+        .run("UPDATE todo SET done = (1 = 1) WHERE id = 2")
+        .await;
+    rig.end().await;
+    let told = client.until_end().await;
+    let last = |pk| told.iter().rev().find(|it| it["pk"] == pk).unwrap();
+    assert_eq!(
+        (&last(1)["data"]["title"], &last(1)["data"]["order"]),
+        (&Value::from("c"), &Value::from(2)),
+        "{told:?}"
+    );
+    assert_eq!(last(2)["action"], "delete", "{told:?}");
 }
