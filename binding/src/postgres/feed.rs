@@ -203,7 +203,7 @@ impl Feed for PostgresFeed {
              trimmed AS (DELETE FROM {s}.changes AS c USING done \
                WHERE c.tx = done.tx AND (done.seq < $1 OR c.id <= $2)), \
              closed AS (DELETE FROM {s}.commits WHERE seq < $1) \
-             UPDATE {s}.reader SET seq = $1, id = $2 WHERE (seq, id) < ($1, $2)"
+             UPDATE {s}.reader SET seq = $1, id = $2, slack = 0 WHERE (seq, id) < ($1, $2)"
         );
         let query = sqlx::query(AssertSqlSafe(query))
             .bind(position.commit)
@@ -221,8 +221,9 @@ impl Feed for PostgresFeed {
     async fn endure(&mut self) -> Result<(), BindingError> {
         let bound = |feed: &Self| {
             let s = &feed.s;
-            let too_much = too_much(s, feed.kept_rows_max);
-            format!("SELECT CASE WHEN {too_much} THEN {s}.drop_oldest() END")
+            let kept = feed.kept_rows_max;
+            let too_much = too_much(s, kept);
+            format!("SELECT CASE WHEN {too_much} THEN {s}.keep_bound({kept}) END")
         };
         self.ask(bound).await
     }

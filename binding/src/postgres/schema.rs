@@ -36,6 +36,7 @@ pub(super) fn base(s: &str, kept_rows_max: u32) -> Vec<String> {
         record(s),
         record_truncate(s),
         drop_oldest(s),
+        keep_bound(s),
         order_commit(s, kept_rows_max),
         order_trigger(s),
         // Roles that write to bound tables need no rights here: the trigger
@@ -64,7 +65,7 @@ fn tables(s: &str) -> Vec<String> {
              one boolean PRIMARY KEY DEFAULT true CHECK (one),\n  \
              epoch text NOT NULL DEFAULT gen_random_uuid()::text,\n  \
              seq bigint NOT NULL DEFAULT 0,\n  id bigint NOT NULL DEFAULT 0,\n  \
-             lost bigint NOT NULL DEFAULT 0\n)"
+             lost bigint NOT NULL DEFAULT 0,\n  slack bigint NOT NULL DEFAULT 0\n)"
         ),
         format!("INSERT INTO {s}.reader DEFAULT VALUES ON CONFLICT DO NOTHING"),
     ]
@@ -134,6 +135,22 @@ $towpath$"
     )
 }
 
+/// Counts what is kept, where numbers alone say too much: those of statements
+/// that were rolled back are drawn, too. What the numbers say beside the truth
+/// is noted, so that it is not counted again at the next commit. Only who holds
+/// the taker's lock may call it.
+fn keep_bound(s: &str) -> String {
+    let count =
+        format!("SELECT count(*) INTO there FROM (SELECT FROM {s}.changes LIMIT kept + 1) AS c");
+    format!(
+        "CREATE OR REPLACE FUNCTION {s}.keep_bound(kept bigint) RETURNS void LANGUAGE plpgsql\n\
+SET search_path = pg_catalog, pg_temp AS $towpath$\nDECLARE there bigint;\n\
+BEGIN\n  {count};\n  IF there > kept THEN\n    PERFORM {s}.drop_oldest();\n    {count};\n  END IF;\n  \
+UPDATE {s}.reader SET slack = (SELECT last_value FROM {s}.changes_id_seq) - id - there;\n\
+END $towpath$"
+    )
+}
+
 /// Draws the number of the commit, at its end. If too much is kept and nobody
 /// takes it, the oldest goes; a taker sees to it itself. Not in a transaction
 /// that such a step could fail.
@@ -144,7 +161,7 @@ fn order_commit(s: &str, kept_rows_max: u32) -> String {
         "CREATE OR REPLACE FUNCTION {s}.order_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n\
 SET search_path = pg_catalog, pg_temp AS $towpath$\n\
 BEGIN\n  IF {too_much}\n    AND current_setting('transaction_isolation') = 'read committed'\n    \
-AND pg_try_advisory_xact_lock({taker}) THEN\n    PERFORM {s}.drop_oldest();\n  END IF;\n  \
+AND pg_try_advisory_xact_lock({taker}) THEN\n    PERFORM {s}.keep_bound({kept_rows_max});\n  END IF;\n  \
 PERFORM pg_advisory_xact_lock({order});\n  \
 UPDATE {s}.commits SET seq = nextval('{s}.commit_order') WHERE tx = NEW.tx;\n  \
 PERFORM pg_notify('{s}', '');\n  RETURN NULL;\nEND $towpath$",
@@ -166,7 +183,7 @@ ALTER TABLE {s}.commits ENABLE ALWAYS TRIGGER order_commit;\n  END IF;\nEND $tow
 /// Whether more is kept than may be, about: by the numbers that were drawn.
 pub(super) fn too_much(s: &str, kept_rows_max: u32) -> String {
     format!(
-        "(SELECT last_value FROM {s}.changes_id_seq) - (SELECT id FROM {s}.reader) > {kept_rows_max}"
+        "(SELECT last_value FROM {s}.changes_id_seq) - (SELECT id + slack FROM {s}.reader) > {kept_rows_max}"
     )
 }
 

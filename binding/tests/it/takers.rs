@@ -12,6 +12,7 @@ on_both!(
     of_two_takers_one_publishes,
     who_stops_hands_over_and_nothing_is_missed_or_doubled,
     who_dies_is_followed_and_nothing_is_missed,
+    what_was_rolled_back_takes_no_room,
     what_nobody_takes_is_kept_up_to_the_bound,
     a_change_waits_for_its_taker,
 );
@@ -99,6 +100,31 @@ async fn a_change_waits_for_its_taker(database: Database) {
     rig.start(&bindings).await;
     rig.end().await;
     assert_eq!(client.actions().await, creates(1, 20));
+}
+
+async fn what_was_rolled_back_takes_no_room(database: Database) {
+    let config = FeedConfig {
+        kept_rows_max: 100,
+        ..config()
+    };
+    let bindings = database.bindings().add(Todos).config(config);
+    let mut rig = Rig::installed(database, &bindings).await;
+    let client = rig.client("list.home").await;
+    insert(&rig, 1, 10).await;
+    let many = "INSERT INTO todo (id, list, title, done) \
+                SELECT n, 'home', 'x', false FROM numbers WHERE n > 10";
+    rig.database
+        .run(&format!(
+            "CREATE TABLE numbers (n integer); \
+             INSERT INTO numbers WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r \
+             WHERE n < 300) SELECT n FROM r; BEGIN; {many}; ROLLBACK"
+        ))
+        .await;
+    insert(&rig, 11, 12).await;
+    insert(&rig, 13, 13).await;
+    rig.start(&bindings).await;
+    rig.end().await;
+    assert_eq!(client.actions().await, creates(1, 13));
 }
 
 async fn what_nobody_takes_is_kept_up_to_the_bound(database: Database) {
