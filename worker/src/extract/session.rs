@@ -11,8 +11,9 @@ use super::{FromContext, short_name};
 use crate::place::CONVERSATION;
 use crate::{Context, Error, Place, Result};
 
-/// The state of the conversation: `T::default()` at connect, and then what the
-/// consumer before left.
+/// The state of the conversation: what the consumer before left; at connect
+/// `T::default()`, or the first session that a server in which Towpath is
+/// mounted, or a test, has given the conversation.
 ///
 /// It travels with each event and goes back with the completion, so it is
 /// small: the layer's `session_size_max` bounds it (16 KiB), and what is larger
