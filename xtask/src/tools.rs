@@ -40,7 +40,7 @@ const INSTALLABLE: &[Tool] = &[
     },
     Tool {
         package: "sqlite3",
-        purpose: "the tests of data binding",
+        purpose: "the tests of data binding and of the to-do list",
         programs: &["sqlite3"],
     },
     // The same paths as in tests/clients/lib/browser.mjs.
@@ -52,11 +52,6 @@ const INSTALLABLE: &[Tool] = &[
             "/usr/bin/chromium-browser",
             "/usr/bin/google-chrome",
         ],
-    },
-    Tool {
-        package: "sqlite3",
-        purpose: "the test of the to-do list",
-        programs: &["sqlite3"],
     },
 ];
 
