@@ -1,5 +1,6 @@
 //! What time it is outside: tokens and rate limits are read by many machines.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 #[expect(
@@ -10,19 +11,38 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+/// The machine's clock counts as set anew if it differs by more than this
+/// from what it was at the start and has passed since. Below it the steady
+/// clock is right: two clocks cannot be read at once.
+const SET_ANEW: Duration = Duration::from_secs(1);
+
+/// When this process first asked.
+static FIRST: LazyLock<(Duration, std::time::Instant)> =
+    LazyLock::new(|| (time_of_day(), std::time::Instant::now()));
+
 /// The time since 1970.
 ///
-/// It is the machine's clock, with every correction that the machine makes to
-/// it, moved by as much as a test has moved the clock of its tokio runtime.
+/// It goes on steadily from the machine's clock and follows when that is set
+/// anew; a test that moves the clock of its tokio runtime moves it as well.
 pub(crate) fn now() -> Duration {
-    #[expect(clippy::disallowed_types, reason = "as above")]
-    let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let (ours, real) = (Instant::now().into_std(), std::time::Instant::now());
-    if ours >= real {
-        since_1970 + (ours - real)
+    let (day, first) = *FIRST;
+    let at = |moment| day + since(moment, first) - since(first, moment);
+    let steady = at(Instant::now().into_std());
+    let (told, due) = (time_of_day(), at(std::time::Instant::now()));
+    if told.abs_diff(due) < SET_ANEW {
+        steady
     } else {
-        since_1970.saturating_sub(real - ours)
+        (steady + told).saturating_sub(due)
     }
+}
+
+fn since(later: std::time::Instant, earlier: std::time::Instant) -> Duration {
+    later.saturating_duration_since(earlier)
+}
+
+fn time_of_day() -> Duration {
+    #[expect(clippy::disallowed_types, reason = "as above")]
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 #[cfg(test)]

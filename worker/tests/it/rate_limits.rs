@@ -16,10 +16,6 @@ use crate::stage::{Peer, Stage, Turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The time of day is put together of several clocks: two readings are this
-/// close, not closer.
-const READING: Duration = Duration::from_millis(5);
-
 fn echo() -> Websocket {
     websocket()
         .receive(async |Text(text): Text, socket: Socket| socket.text(text).await)
@@ -53,7 +49,7 @@ async fn a_connection_over_its_rate_is_closed_and_its_neighbour_is_not() {
     passes(ada.text("x").await);
     assert_eq!(ada.text("x").await.done().closed(), policy());
     passes(ben.text("x").await);
-    advance(SECOND / 2 + READING).await;
+    advance(SECOND / 2).await;
     passes(ada.text("x").await);
     assert_eq!(ada.text("x").await.done().closed(), policy());
 }
@@ -86,7 +82,7 @@ async fn the_limit_of_a_connection_holds_across_workers() {
     let config = WorkerConfig::default();
     stage.add(Worker::new(config, &router, layer, States::new()).unwrap());
     assert_eq!(peer.text("x").await.done().closed(), policy());
-    advance(SECOND / 2 + READING).await;
+    advance(SECOND / 2).await;
     passes(peer.text("x").await);
 }
 
