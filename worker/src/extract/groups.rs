@@ -29,9 +29,10 @@ use crate::{Context, Error, Result};
 pub struct Groups {
     layer: Arc<dyn ChannelLayer>,
     framing: Framing,
-    /// Whose memberships are changed and asked for.
+    /// Whose memberships are changed and asked for, if not the event's own
+    /// connection's.
     channel: Option<ChannelName>,
-    /// Whose completion repeats the changes.
+    /// The event, whose completion repeats the changes.
     context: Option<Context>,
 }
 
@@ -55,7 +56,7 @@ impl Groups {
         Self {
             layer: Arc::clone(context.layer()),
             framing: context.framing(),
-            channel: context.reply_channel().ok().cloned(),
+            channel: None,
             context: Some(context.clone()),
         }
     }
@@ -63,9 +64,8 @@ impl Groups {
     /// The same groups, with another connection's part in them.
     #[must_use]
     pub fn of_connection(mut self, channel: ChannelName) -> Self {
-        self.context = self
-            .context
-            .filter(|_| self.channel.as_ref() == Some(&channel));
+        let own = self.channel().is_ok_and(|own| *own == channel);
+        self.context = self.context.filter(|_| own);
         self.channel = Some(channel);
         self
     }
@@ -79,8 +79,9 @@ impl Groups {
     }
 
     fn channel(&self) -> Result<&ChannelName> {
+        let own = || self.context.as_ref()?.reply_channel().ok();
         let lacks = || Error::internal("no connection is known: name one with of_connection");
-        self.channel.as_ref().ok_or_else(lacks)
+        self.channel.as_ref().or_else(own).ok_or_else(lacks)
     }
 
     fn note(&self, change: GroupChange) {
