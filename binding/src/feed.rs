@@ -12,10 +12,8 @@ use crate::change::{Change, Position, Stored};
 pub(crate) trait Source: Send + Sync {
     type Feed: Feed;
 
-    /// Waits until this process is the one that takes the changes.
-    ///
-    /// Dropping the future leaves no claim that does not end by itself.
-    fn take(&self) -> impl Future<Output = Result<(Self::Feed, Stored), BindingError>> + Send;
+    /// A session that may come to take the changes.
+    fn connect(&self) -> impl Future<Output = Result<Self::Feed, BindingError>> + Send;
 }
 
 /// Some changes, in their order.
@@ -28,8 +26,13 @@ pub(crate) struct Batch {
     pub(crate) waiting: i64,
 }
 
-/// What the taker does; every error ends the taking.
+/// What the taker does, and who stands by; every error ends the session.
 pub(crate) trait Feed: Send {
+    /// Makes this process the one that takes the changes, unless another is.
+    ///
+    /// Dropping the future leaves no claim that does not end by itself.
+    fn claim(&mut self) -> impl Future<Output = Result<Option<Stored>, BindingError>> + Send;
+
     /// The next changes; none, if there are none.
     fn read(&mut self, after: Position)
     -> impl Future<Output = Result<Batch, BindingError>> + Send;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_layer_core::ChannelLayer;
 
 use crate::bound::Plan;
-use crate::change::Memory;
+use crate::change::{Memory, Stored};
 use crate::config::FeedConfig;
 use crate::feed::{Feed, Source};
 use crate::pace::Backoff;
@@ -17,6 +17,11 @@ use crate::{BindingError, meter};
 
 const AGAIN_LEAST: Duration = Duration::from_millis(50);
 const AGAIN_MOST: Duration = Duration::from_secs(2);
+
+/// When all have lost the database, whoever stood by lets the last taker come
+/// back first, for it alone knows what it published and could not note. Two
+/// tries lie closer together than this.
+const COME_BACK: Duration = Duration::from_secs(3);
 
 /// How long a taker that stops may take for its last words to the database.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
@@ -34,11 +39,12 @@ pub(crate) async fn run<S: Source>(
     let mut memory: Option<Memory> = None;
     let mut again = Backoff::new(AGAIN_LEAST, AGAIN_MOST);
     let mut down = false;
+    let mut stands_by = false;
     loop {
         let taken = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            taken = source.take() => taken,
+            taken = take(&source, config, &mut stands_by) => taken,
         };
         let ended = match taken {
             Ok((mut feed, stored)) => {
@@ -70,6 +76,28 @@ pub(crate) async fn run<S: Source>(
         if stop.run_until_cancelled(sleep(wait)).await.is_none() {
             return;
         }
+    }
+}
+
+/// Waits until this process is the one that takes the changes.
+async fn take<S: Source>(
+    source: &S,
+    config: &FeedConfig,
+    stands_by: &mut bool,
+) -> Result<(S::Feed, Stored), BindingError> {
+    let mut feed = source.connect().await?;
+    if *stands_by {
+        sleep(COME_BACK).await;
+    }
+    loop {
+        if let Some(stored) = feed.claim().await? {
+            *stands_by = false;
+            return Ok((feed, stored));
+        }
+        if !std::mem::replace(stands_by, true) {
+            tracing::info!("another process takes the changes; this one stands by");
+        }
+        sleep(config.standby_interval).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::schema::{taker_lock, too_much};
 use crate::BindingError;
@@ -43,22 +43,6 @@ pub(crate) struct PostgresFeed {
 impl Source for PostgresSource {
     type Feed = PostgresFeed;
 
-    async fn take(&self) -> Result<(PostgresFeed, Stored), BindingError> {
-        let mut feed = Box::pin(self.connect()).await?;
-        let mut told = false;
-        loop {
-            if let Some(stored) = feed.claim().await? {
-                return Ok((feed, stored));
-            }
-            if !std::mem::replace(&mut told, true) {
-                tracing::info!("another process takes the changes; this one stands by");
-            }
-            sleep(self.config.standby_interval).await;
-        }
-    }
-}
-
-impl PostgresSource {
     async fn connect(&self) -> Result<PostgresFeed, BindingError> {
         // The session is the claim: no pool may end it or lend it out.
         let pool = PgPoolOptions::new()
@@ -89,31 +73,6 @@ impl PostgresSource {
 }
 
 impl PostgresFeed {
-    async fn claim(&mut self) -> Result<Option<Stored>, BindingError> {
-        let s = &self.s;
-        // The lock in a step of its own: what is read after it is what the
-        // last taker left.
-        let lock = format!("SELECT pg_try_advisory_lock({})", taker_lock(s));
-        let read = format!(
-            "SELECT epoch, seq, id, lost, (SELECT last_value FROM {s}.commit_order), \
-               (SELECT last_value FROM {s}.changes_id_seq) FROM {s}.reader"
-        );
-        let listener = &mut self.listener;
-        let call = async {
-            let lock = sqlx::query_scalar(AssertSqlSafe(lock));
-            if !lock.fetch_one(&mut *listener).await? {
-                return Ok(None);
-            }
-            let row = sqlx::query(AssertSqlSafe(read))
-                .fetch_one(&mut *listener)
-                .await?;
-            stored(&row).map(Some)
-        };
-        let stored = within(self.config.call_timeout, "take the changes", call).await?;
-        self.heard = Instant::now();
-        Ok(stored)
-    }
-
     /// Runs a statement as a sign of life, unless there was one lately.
     async fn ask(&mut self, sql: impl FnOnce(&Self) -> String) -> Result<(), BindingError> {
         if self.heard.elapsed() < HOLD {
@@ -159,6 +118,31 @@ fn change(row: &PgRow) -> Result<Change, sqlx::Error> {
 }
 
 impl Feed for PostgresFeed {
+    async fn claim(&mut self) -> Result<Option<Stored>, BindingError> {
+        let s = &self.s;
+        // The lock in a step of its own: what is read after it is what the
+        // last taker left.
+        let lock = format!("SELECT pg_try_advisory_lock({})", taker_lock(s));
+        let read = format!(
+            "SELECT epoch, seq, id, lost, (SELECT last_value FROM {s}.commit_order), \
+               (SELECT last_value FROM {s}.changes_id_seq) FROM {s}.reader"
+        );
+        let listener = &mut self.listener;
+        let call = async {
+            let lock = sqlx::query_scalar(AssertSqlSafe(lock));
+            if !lock.fetch_one(&mut *listener).await? {
+                return Ok(None);
+            }
+            let row = sqlx::query(AssertSqlSafe(read))
+                .fetch_one(&mut *listener)
+                .await?;
+            stored(&row).map(Some)
+        };
+        let stored = within(self.config.call_timeout, "take the changes", call).await?;
+        self.heard = Instant::now();
+        Ok(stored)
+    }
+
     async fn read(&mut self, after: Position) -> Result<Batch, BindingError> {
         while self.listener.next_buffered().is_some() {}
         let s = &self.s;

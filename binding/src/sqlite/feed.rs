@@ -45,10 +45,10 @@ pub(crate) struct SqliteFeed {
 impl Source for SqliteSource {
     type Feed = SqliteFeed;
 
-    async fn take(&self) -> Result<(SqliteFeed, Stored), BindingError> {
+    async fn connect(&self) -> Result<SqliteFeed, BindingError> {
         let connecting = self.pool.connect_options();
         let connecting = async move { connecting.connect().await };
-        let mut feed = SqliteFeed {
+        Ok(SqliteFeed {
             connection: within(self.config.call_timeout, "open a connection", connecting).await?,
             prefix: self.prefix.clone(),
             plan: Arc::clone(&self.plan),
@@ -57,50 +57,11 @@ impl Source for SqliteSource {
             holder: format!("{:032x}", rand::random::<u128>()),
             renewed: Instant::now(),
             version: 0,
-        };
-        let mut told = false;
-        loop {
-            if let Some(stored) = feed.claim().await? {
-                return Ok((feed, stored));
-            }
-            if !std::mem::replace(&mut told, true) {
-                tracing::info!("another process takes the changes; this one stands by");
-            }
-            sleep(self.config.standby_interval).await;
-        }
+        })
     }
 }
 
 impl SqliteFeed {
-    async fn claim(&mut self) -> Result<Option<Stored>, BindingError> {
-        const WHAT: &str = "take the changes";
-        let p = &self.prefix;
-        let free = format!("(holder IS NULL OR holder = ?1 OR until_ms < {NOW_MS})");
-        let look = format!("SELECT 1 FROM {p}_reader WHERE {free}");
-        let claim = format!(
-            "UPDATE {p}_reader SET holder = ?1, until_ms = {NOW_MS} + ?2 WHERE {free} \
-             RETURNING epoch, position, lost, \
-             coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{p}_changes'), 0)"
-        );
-        let lease_ms = self.lease_ms();
-        let (connection, holder) = (&mut self.connection, &self.holder);
-        let call = async {
-            // Looked at first: the claim itself takes the lock for writing.
-            let look = sqlx::query(AssertSqlSafe(look)).bind(holder);
-            if look.fetch_optional(&mut *connection).await?.is_none() {
-                return Ok(None);
-            }
-            let claim = sqlx::query(AssertSqlSafe(claim))
-                .bind(holder)
-                .bind(lease_ms);
-            let row = claim.fetch_optional(&mut *connection).await?;
-            row.map(|row| stored(&row)).transpose()
-        };
-        let stored = within(self.config.call_timeout, WHAT, call).await?;
-        self.renewed = Instant::now();
-        Ok(stored)
-    }
-
     fn lease_ms(&self) -> i64 {
         i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX)
     }
@@ -184,6 +145,35 @@ fn stored(row: &SqliteRow) -> Result<Stored, sqlx::Error> {
 }
 
 impl Feed for SqliteFeed {
+    async fn claim(&mut self) -> Result<Option<Stored>, BindingError> {
+        const WHAT: &str = "take the changes";
+        let p = &self.prefix;
+        let free = format!("(holder IS NULL OR holder = ?1 OR until_ms < {NOW_MS})");
+        let look = format!("SELECT 1 FROM {p}_reader WHERE {free}");
+        let claim = format!(
+            "UPDATE {p}_reader SET holder = ?1, until_ms = {NOW_MS} + ?2 WHERE {free} \
+             RETURNING epoch, position, lost, \
+             coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{p}_changes'), 0)"
+        );
+        let lease_ms = self.lease_ms();
+        let (connection, holder) = (&mut self.connection, &self.holder);
+        let call = async {
+            // Looked at first: the claim itself takes the lock for writing.
+            let look = sqlx::query(AssertSqlSafe(look)).bind(holder);
+            if look.fetch_optional(&mut *connection).await?.is_none() {
+                return Ok(None);
+            }
+            let claim = sqlx::query(AssertSqlSafe(claim))
+                .bind(holder)
+                .bind(lease_ms);
+            let row = claim.fetch_optional(&mut *connection).await?;
+            row.map(|row| stored(&row)).transpose()
+        };
+        let stored = within(self.config.call_timeout, WHAT, call).await?;
+        self.renewed = Instant::now();
+        Ok(stored)
+    }
+
     async fn read(&mut self, after: Position) -> Result<Batch, BindingError> {
         // The version first: what is committed in between is looked for again.
         self.version = self.data_version().await?;
