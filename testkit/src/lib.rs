@@ -40,6 +40,7 @@
 //! - [`history`] records what senders and receivers saw, in any number of
 //!   processes, and finds what was lost, doubled, reordered, late or too much;
 //! - [`CollectingSink`] is the inbox of a node without sockets;
+//! - [`Troubled`] is a node whose calls fail as a test wants it;
 //! - [`redis`] and [`postgres`] start servers of a test's own.
 //!
 //! Without the feature `suite`, which is on by default, there is [`redis`]
@@ -67,6 +68,8 @@ pub mod redis;
 mod server;
 #[cfg(feature = "suite")]
 mod sink;
+#[cfg(feature = "suite")]
+mod troubled;
 
 #[cfg(feature = "suite")]
 pub use async_trait::async_trait;
@@ -74,3 +77,5 @@ pub use async_trait::async_trait;
 pub use backend::{Backend, Factory, Faults};
 #[cfg(feature = "suite")]
 pub use sink::{CollectingSink, Seen};
+#[cfg(feature = "suite")]
+pub use troubled::{Trouble, Troubled};

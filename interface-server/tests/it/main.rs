@@ -22,4 +22,3 @@ mod outside;
 mod rig;
 mod slow;
 mod trouble;
-mod troubled;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use towpath_interface_server::{OnEvent, ServerConfig};
 use towpath_layer_core::{ChannelLayer, EventKind, Frame, GlobTable, GroupName, Limits, LocalId};
+use towpath_testkit::{Trouble, Troubled};
 
 use crate::client::{Client, Raw, frame, request, status};
 use crate::events::open;
 use crate::rig::{Rig, config, layer, until};
-use crate::troubled::{Trouble, Troubled};
 
 async fn start(config: ServerConfig, limits: Limits) -> (Rig, Arc<Troubled>) {
     let memory = layer(limits);
-    let troubled = Troubled::new(Arc::clone(&memory));
+    let troubled = Troubled::new(memory.clone());
     let server = Arc::clone(&troubled) as Arc<dyn ChannelLayer>;
     (
         Rig::start_on(config, memory, server, None, None).await,

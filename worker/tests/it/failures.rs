@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 use towpath_layer_core::{Handshake, Outcome};
+use towpath_testkit::{Trouble, Troubled};
 use towpath_worker::{
     Context, Error, FromContext, Payload, Result, Router, Session, Socket, State, States, Text,
     Worker, WorkerConfig, blocking, wait, websocket,
 };
 
-use crate::outage::Outage;
 use crate::recorder::Counts;
 use crate::stage::Stage;
 
@@ -177,17 +177,17 @@ async fn an_error_at_connect_answers_the_handshake() {
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_with_the_layer_alone_is_lost() {
-    async fn receive(Text(text): Text, socket: Socket, layer: State<Arc<Outage>>) -> Result {
-        layer.set_away(true);
+    async fn receive(Text(text): Text, socket: Socket, layer: State<Arc<Troubled>>) -> Result {
+        layer.set(Trouble::Away);
         let sent = socket.text("hello").await;
-        layer.set_away(false);
+        layer.set(Trouble::None);
         match &*text {
             "lost" => sent,
             _ => sent.map_err(|_| Error::internal("given up")),
         }
     }
     let mut stage = Stage::empty().await;
-    let layer = Outage::new(stage.layer.another_node());
+    let layer = Troubled::new(stage.layer.another_node());
     let states = States::new().with(Arc::clone(&layer));
     let router = Router::new().route("/x", websocket().receive(receive));
     let config = WorkerConfig::default();

@@ -18,7 +18,6 @@ mod failures;
 mod identity;
 mod later;
 mod middleware;
-mod outage;
 mod outbox;
 mod rate_limits;
 mod recorder;

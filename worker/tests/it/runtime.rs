@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::sync::{Barrier, Notify, Semaphore};
 use tokio::time::{Instant, timeout};
 use towpath_layer_core::{ChannelLayer, Outcome, Reply};
+use towpath_testkit::{Trouble, Troubled};
 use towpath_worker::{
     Result, Router, Session, Socket, State, States, Text, Worker, WorkerConfig, blocking, websocket,
 };
 
-use crate::outage::Outage;
 use crate::stage::{PATIENCE, Stage, receive};
 
 #[tokio::test(start_paused = true)]
@@ -156,11 +156,11 @@ async fn a_worker_says_that_it_still_holds_an_event() {
 
 #[tokio::test(start_paused = true)]
 async fn a_completion_waits_for_the_backend() {
-    async fn leave(layer: State<Arc<Outage>>) {
-        layer.set_away(true);
+    async fn leave(layer: State<Arc<Troubled>>) {
+        layer.set(Trouble::Away);
     }
     let mut stage = Stage::empty().await;
-    let layer = Outage::new(stage.layer.another_node());
+    let layer = Troubled::new(stage.layer.another_node());
     let states = States::new().with(Arc::clone(&layer));
     let router = Router::new().route("/x", websocket().receive(leave));
     let config = WorkerConfig {
@@ -174,13 +174,13 @@ async fn a_completion_waits_for_the_backend() {
     timeout(Duration::from_secs(10), first.reply())
         .await
         .unwrap_err();
-    layer.set_away(false);
+    layer.set(Trouble::None);
     first.turn().await.done();
     // It has the only place of the second event until its deadline.
     timeout(Duration::from_secs(25), second.reply())
         .await
         .unwrap_err();
-    layer.set_away(false);
+    layer.set(Trouble::None);
     second.turn().await.done();
 }
 

@@ -1,4 +1,4 @@
-//! A layer with troubles of its own, as a test orders them.
+//! A layer with troubles, as a test orders them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,14 @@ use towpath_layer_core::{
     GroupName, InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId, Receiver,
     Reply, SendError, Statistics, Unavailable, channels,
 };
-use towpath_layer_memory::MemoryLayer;
 
+/// How long a late answer takes.
+const LATE: Duration = Duration::from_millis(2);
+
+/// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub enum Trouble {
+    /// Nothing.
     None,
     /// Nothing reaches the backend.
     Away,
@@ -26,16 +30,18 @@ pub(crate) enum Trouble {
     Late,
 }
 
-/// Troubles the server's own calls; workers have nodes without any.
+/// One node of a layer, whose own calls have troubles; other nodes have none.
 #[derive(Debug)]
-pub(crate) struct Troubled {
-    inner: Arc<MemoryLayer>,
+pub struct Troubled {
+    inner: Arc<dyn ChannelLayer>,
     trouble: Mutex<Trouble>,
-    pub(crate) sink: Mutex<Option<Arc<dyn InboxSink>>>,
+    sink: Mutex<Option<Arc<dyn InboxSink>>>,
 }
 
 impl Troubled {
-    pub(crate) fn new(inner: Arc<MemoryLayer>) -> Arc<Self> {
+    /// A node without troubles yet.
+    #[must_use]
+    pub fn new(inner: Arc<dyn ChannelLayer>) -> Arc<Self> {
         Arc::new(Self {
             inner,
             trouble: Mutex::new(Trouble::None),
@@ -43,11 +49,17 @@ impl Troubled {
         })
     }
 
-    pub(crate) fn set(&self, trouble: Trouble) {
+    /// Replaces what goes wrong.
+    pub fn set(&self, trouble: Trouble) {
         *self.trouble.lock() = trouble;
     }
 
-    pub(crate) fn sink(&self) -> Arc<dyn InboxSink> {
+    /// The sink that was attached.
+    ///
+    /// # Panics
+    ///
+    /// If none was.
+    pub fn sink(&self) -> Arc<dyn InboxSink> {
         Arc::clone(self.sink.lock().as_ref().unwrap())
     }
 
@@ -102,7 +114,7 @@ impl ChannelLayer for Troubled {
             }
             Trouble::Late => {
                 self.inner.send(channel, message).await?;
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::time::sleep(LATE).await;
                 Ok(())
             }
             Trouble::None | Trouble::Full => self.inner.send(channel, message).await,
