@@ -5,8 +5,9 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 
+use crate::measure::{self, Sample, Sizes};
 use crate::process::{self, Contender};
-use crate::scenario::{self, Sample, Scenario, Sizes};
+use crate::scenario::Scenario;
 use crate::stats::median;
 use crate::traffic::Wrong;
 
@@ -45,9 +46,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         // The machine drifts, so each round asks every server within seconds.
         for _ in 0..options.rounds {
             for (contender, samples) in options.servers.iter().zip(&mut samples) {
-                let sample = scenario::measure(*scenario, contender, &options.sizes);
+                let sample = measure::measure(*scenario, contender, &options.sizes);
                 samples.push(sample.with_context(|| {
-                    format!("scenario {}, server {}", name(*scenario), contender.name)
+                    format!("scenario {}, server {}", scenario.name(), contender.name)
                 })?);
             }
         }
@@ -55,7 +56,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             writeln!(
                 out,
                 "| {} | {} | {} |",
-                name(*scenario),
+                scenario.name(),
                 contender.name,
                 row(samples)
             )?;
@@ -63,13 +64,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         out.flush()?;
     }
     Ok(())
-}
-
-fn name(scenario: Scenario) -> String {
-    scenario
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
 }
 
 fn row(samples: &[Sample]) -> String {

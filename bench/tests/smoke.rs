@@ -17,7 +17,8 @@ fn compare(options: &str, server: &str) -> std::io::Result<Output> {
 #[test]
 fn every_scenario_measures_the_peer_and_finds_nothing_wrong() {
     let output = compare(
-        "--rounds 1 --warmup-ms 20 --window-ms 300 --echo-sockets 5 --subscribers 7 --rooms 3 \
+        "--scenario echo,echo-rate,fan-out-1k,fan-out-rate-1k,rooms-200,connect,idle-10k \
+         --rounds 1 --warmup-ms 20 --window-ms 300 --echo-sockets 5 --subscribers 7 --rooms 3 \
          --connections 70",
         &format!("peer={PROGRAM} peer --listen 127.0.0.1:{{port}}"),
     )
@@ -28,11 +29,11 @@ fn every_scenario_measures_the_peer_and_finds_nothing_wrong() {
     let mut scenarios = Vec::new();
     for line in table.lines().skip(2) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        assert_eq!(cells[3] == "-", cells[1] == "idle", "{table}");
+        assert_eq!(cells[3] == "-", cells[1] == "idle-10k", "{table}");
         assert_eq!(cells[12], "none", "{table}");
         scenarios.push(cells[1]);
     }
-    let all = "echo echo-rate fanout fanout-rate rooms connect idle";
+    let all = "echo echo-rate fan-out-1k fan-out-rate-1k rooms-200 connect idle-10k";
     assert_eq!(scenarios.join(" "), all);
 }
 
