@@ -159,7 +159,9 @@ impl Context {
         &self.inner.input
     }
 
-    /// The layer on which the event came.
+    /// The layer on which the event came. What is asked of it may overtake what
+    /// the consumer wrote last to its own connection; [`Layer`](crate::Layer)
+    /// and [`Groups`](crate::Groups) keep the order.
     #[must_use]
     pub fn layer(&self) -> &Arc<dyn ChannelLayer> {
         &self.inner.environment.layer

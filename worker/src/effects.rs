@@ -8,7 +8,7 @@ use towpath_layer_core::{
 };
 
 use crate::envelope::{Envelope, Slots};
-use crate::{Error, Result};
+use crate::{Error, Result, held};
 
 /// Effects that one event's outbox holds at most.
 pub(crate) const OUTBOX_EFFECTS_MAX: usize = 1024;
@@ -169,6 +169,7 @@ fn group_of(change: &GroupChange) -> &GroupName {
 /// The first failure; what stands after it in the outbox is not sent, what
 /// stands in the same batch may be.
 pub(crate) async fn send(layer: &dyn ChannelLayer, outbox: Vec<Effect>) -> Result {
+    held::flush().await?;
     let mut batch = Vec::new();
     for effect in outbox {
         match effect {

@@ -61,6 +61,7 @@ mod error;
 mod extract;
 mod framing;
 mod handler;
+mod held;
 mod identity;
 mod json_consumer;
 mod limit;

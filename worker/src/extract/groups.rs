@@ -14,7 +14,7 @@ use towpath_layer_core::{
 
 use super::FromContext;
 use crate::framing::Framing;
-use crate::{Context, Error, Result};
+use crate::{Context, Error, Result, held};
 
 /// The groups of the layer, and the conversation's own part in them.
 ///
@@ -126,6 +126,7 @@ impl Groups {
 
     async fn add_encoded(&self, group: GroupName, meta: Bytes) -> Result {
         let channel = self.channel()?;
+        held::flush().await?;
         self.layer.group_add(&group, channel, meta.clone()).await?;
         self.note(GroupChange::Add { group, meta });
         Ok(())
@@ -142,6 +143,7 @@ impl Groups {
     /// A dropped future may have ended the membership or not.
     pub async fn discard(&self, group: impl AsRef<str>) -> Result {
         let group = group_name(group)?;
+        held::flush().await?;
         self.layer.group_discard(&group, self.channel()?).await?;
         self.note(GroupChange::Discard { group });
         Ok(())
@@ -157,6 +159,7 @@ impl Groups {
     ///
     /// A dropped future may have ended some of them.
     pub async fn leave_all(&self) -> Result {
+        held::flush().await?;
         let joined = self.joined().await?;
         self.layer.discard_all(self.channel()?).await?;
         for group in joined {
@@ -192,6 +195,7 @@ impl Groups {
     /// A dropped future may have reached some nodes.
     pub async fn send(&self, group: impl AsRef<str>, reply: impl Into<Reply>) -> Result<Delivery> {
         let group = group_name(group)?;
+        held::flush().await?;
         Ok(self.layer.group_send(&group, reply.into()).await?)
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use towpath_layer_core::{ChannelLayer, ChannelName, Content, DelayKey, Message, Reply};
 
 use super::FromContext;
-use crate::{Context, Result};
+use crate::{Context, Result, held};
 
 /// The layer on which the event came: channels of the application, and other
 /// connections. Code that is no consumer makes one with [`Layer::new`].
@@ -45,6 +45,7 @@ impl Layer {
     ) -> Result {
         let channel = ChannelName::new(channel)?;
         let message = Message::Custom(Content::encode(value)?);
+        held::flush().await?;
         Ok(self.layer.send(&channel, message).await?)
     }
 
@@ -60,6 +61,7 @@ impl Layer {
     /// A dropped future may have sent the reply or not.
     pub async fn reply(&self, channel: &ChannelName, reply: impl Into<Reply>) -> Result {
         let message = Message::Reply(reply.into());
+        held::flush().await?;
         Ok(self.layer.send(channel, message).await?)
     }
 
@@ -83,6 +85,7 @@ impl Layer {
     ) -> Result<DelayKey> {
         let channel = ChannelName::new(channel)?;
         let message = Message::Custom(Content::encode(value)?);
+        held::flush().await?;
         Ok(self.layer.send_after(delay, &channel, message).await?)
     }
 
@@ -100,7 +103,8 @@ impl Layer {
         Ok(self.layer.cancel(key).await?)
     }
 
-    /// The layer with all it can do.
+    /// The layer with all it can do. What is asked of it may overtake what the
+    /// consumer wrote last to its own connection.
     #[must_use]
     pub fn inner(&self) -> &Arc<dyn ChannelLayer> {
         &self.layer

@@ -13,12 +13,17 @@ use super::{FromContext, Groups, Layer, Outbox};
 use crate::effects::Answer;
 use crate::framing::Framing;
 use crate::place::CONVERSATION;
-use crate::{Context, Error, Place, Result};
+use crate::{Context, Error, Place, Result, held};
 
 /// The connection that the event is about: accepts, denies, writes, closes.
 ///
-/// Each call takes effect when awaited, in the order of the calls. Only what is
-/// written in the `connect` of a [`WebsocketConsumer`](crate::WebsocketConsumer)
+/// Each call takes effect when awaited, in the order of the calls and of those
+/// on [`Groups`] and [`Layer`]. What is written last and is small (16 KiB)
+/// leaves as soon as the consumer waits for something or returns: with its
+/// completion then, in one message, which is sent again until
+/// `consumer_timeout` if the layer is out of reach or the node's inbox full. A
+/// call straight on the [`ChannelLayer`](towpath_layer_core::ChannelLayer) may
+/// overtake it. What is written in the `connect` of a [`WebsocketConsumer`](crate::WebsocketConsumer)
 /// waits until it has returned and its groups are joined, and what is written
 /// in the `connect` of a demultiplexer's stream until all streams have agreed;
 /// if one refuses it is never sent. A connection that is gone drops what is
@@ -213,6 +218,7 @@ impl Socket {
         value: &T,
     ) -> Result<DelayKey> {
         let message = Message::Reply(Framing::event(name, value)?);
+        held::flush().await?;
         let layer = self.context.layer();
         Ok(layer
             .send_after(delay, &self.reply_channel, message)
@@ -267,8 +273,7 @@ impl Socket {
         }
         self.context.complete_accept(&mut reply);
         let answer = Answer::of(&reply);
-        let (channel, message) = (&self.reply_channel, Message::Reply(reply));
-        self.context.layer().send(channel, message).await?;
+        held::reply(&self.context, reply).await?;
         self.context.note_answer(answer, false);
         Ok(())
     }

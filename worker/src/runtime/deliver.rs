@@ -64,11 +64,11 @@ fn hold(mut one: Outgoing, error: SendError, now: Instant) -> Option<Outgoing> {
         {
             let error_id = error_id();
             tracing::error!(%error_id, size, size_max, "a completion is too large to be sent");
-            one.reply = Reply::completion(Completion {
+            one.reply.completion = Some(Box::new(Completion {
                 attempt: completion.attempt,
                 outcome: Outcome::Failed { error_id },
                 groups: Vec::new(),
-            });
+            }));
             Some(one)
         }
         (error, _) => {

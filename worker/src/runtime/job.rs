@@ -1,19 +1,19 @@
 //! One event or message in the worker's hands.
 
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use towpath_layer_core::{Close, Deny};
+use towpath_layer_core::{Close, Deny, Reply};
 use tracing::Span;
 
 use super::guard::guard;
 use crate::handler::Consume;
 use crate::meter::{Meter, Running};
 use crate::router::{ChannelRoute, SocketRoute};
-use crate::{Context, Error, ErrorKind, Result, effects};
+use crate::{Context, Error, ErrorKind, Result, effects, held};
 
 /// One event or message, its consumer, and its place among those that the
 /// worker may hold.
@@ -27,6 +27,12 @@ pub(super) struct Job {
     pub(super) permit: OwnedSemaphorePermit,
     consumer: Arc<dyn Consume>,
     future: Option<BoxFuture<'static, Result>>,
+    /// What the consumer wrote before it had to wait, on its way.
+    sending: Option<BoxFuture<'static, Result>>,
+    /// Why something of that was not sent.
+    unsent: Option<Error>,
+    /// What it wrote last.
+    held: Option<Reply>,
     began: Option<Instant>,
     span: Span,
     _running: Running,
@@ -118,6 +124,9 @@ impl Job {
             permit,
             consumer,
             future: None,
+            sending: None,
+            unsent: None,
+            held: None,
             began: None,
             span,
             _running: running,
@@ -132,28 +141,69 @@ impl Job {
         self.began.get_or_insert(now);
         let span = self.span.clone();
         let _entered = span.enter();
-        let polled = guard(|| {
-            let future = self
-                .future
-                .get_or_insert_with(|| self.consumer.call(self.context.clone()));
-            let mut result = std::task::ready!(future.as_mut().poll(task));
-            let outbox = self.context.take_outbox();
-            if result.is_ok() && !outbox.is_empty() {
-                let layer = Arc::clone(self.context.layer());
-                let sending = async move { effects::send(&*layer, outbox).await };
-                let sending = self.future.insert(Box::pin(sending));
-                result = std::task::ready!(sending.as_mut().poll(task));
+        ready!(self.poll_sending(task));
+        let (polled, held) = held::polled(self.context.clone(), || guard(|| self.run(task)));
+        let ending = match polled {
+            Ok(Poll::Ready(ending)) => ending,
+            Ok(Poll::Pending) => {
+                self.send(held, task);
+                return Poll::Pending;
             }
-            self.future = None;
-            Poll::Ready(match result {
-                Ok(()) => Ending::Returned,
-                Err(error) => Ending::Failed(Failure::new(error)),
-            })
-        });
-        polled.unwrap_or_else(|panic| {
-            self.cancel();
-            Poll::Ready(Ending::Panicked(panic))
+            Err(panic) => {
+                self.cancel();
+                Ending::Panicked(panic)
+            }
+        };
+        self.held = held;
+        Poll::Ready(ending)
+    }
+
+    /// Runs the consumer, then sends what it put into its outbox.
+    fn run(&mut self, task: &mut TaskContext<'_>) -> Poll<Ending> {
+        let future = self
+            .future
+            .get_or_insert_with(|| self.consumer.call(self.context.clone()));
+        let mut result = ready!(future.as_mut().poll(task));
+        if let Some(unsent) = self.unsent.take() {
+            result = result.and(Err(unsent));
+        }
+        let outbox = self.context.take_outbox();
+        if result.is_ok() && !outbox.is_empty() {
+            let layer = Arc::clone(self.context.layer());
+            let sending = async move { effects::send(&*layer, outbox).await };
+            let sending = self.future.insert(Box::pin(sending));
+            result = ready!(sending.as_mut().poll(task));
+        }
+        self.future = None;
+        Poll::Ready(match result {
+            Ok(()) => Ending::Returned,
+            Err(error) => Ending::Failed(Failure::new(error)),
         })
+    }
+
+    /// Sends what the consumer wrote before it had to wait.
+    fn send(&mut self, held: Option<Reply>, task: &mut TaskContext<'_>) {
+        let Some(reply) = held else { return };
+        let context = self.context.clone();
+        self.sending = Some(Box::pin(async move { held::send(&context, reply).await }));
+        // The consumer has left its waker; this leaves one too if it has to wait.
+        let _waits = self.poll_sending(task);
+    }
+
+    /// Waits until what was written is sent: what comes after it may not
+    /// overtake it.
+    fn poll_sending(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
+        if let Some(sending) = &mut self.sending {
+            let sent = ready!(sending.as_mut().poll(task));
+            self.sending = None;
+            self.unsent = sent.err();
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes what the consumer wrote last and nobody has sent.
+    pub(super) fn take_held(&mut self) -> Option<Reply> {
+        self.held.take()
     }
 
     /// Drops the consumer where it waits.

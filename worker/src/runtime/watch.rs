@@ -11,7 +11,7 @@ use super::Shared;
 use super::conclude::conclude;
 use super::deliver::Outgoing;
 use super::job::{Ending, Job};
-use crate::Context;
+use crate::{Context, held};
 
 /// Announcing is not repeated faster than this, whatever `taken_after` says.
 const ANNOUNCE_AGAIN_MIN: Duration = Duration::from_millis(10);
@@ -34,8 +34,13 @@ pub(super) async fn see_through(mut job: Job, shared: &Shared) -> Option<Outgoin
 }
 
 /// What is sent for a job that has ended now.
-pub(super) fn finish(job: Job, ending: Ending, now: Instant, shared: &Shared) -> Option<Outgoing> {
-    let reply = conclude(&job, ending)?;
+pub(super) fn finish(
+    mut job: Job,
+    ending: Ending,
+    now: Instant,
+    shared: &Shared,
+) -> Option<Outgoing> {
+    let reply = held::fuse(job.take_held(), conclude(&job, ending)?);
     let channel = job.context.reply_channel().ok()?.clone();
     Some(Outgoing {
         channel,

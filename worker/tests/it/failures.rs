@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use towpath_layer_core::{Handshake, Outcome};
 use towpath_testkit::{Trouble, Troubled};
 use towpath_worker::{
-    Context, Error, FromContext, Payload, Result, Router, Session, Socket, State, States, Text,
-    Worker, WorkerConfig, blocking, wait, websocket,
+    Context, Error, FromContext, Groups, Payload, Result, Router, Session, Socket, State, States,
+    Text, Worker, WorkerConfig, blocking, wait, websocket,
 };
 
 use crate::recorder::Counts;
@@ -177,13 +177,13 @@ async fn an_error_at_connect_answers_the_handshake() {
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_with_the_layer_alone_is_lost() {
-    async fn receive(Text(text): Text, socket: Socket, layer: State<Arc<Troubled>>) -> Result {
+    async fn receive(Text(text): Text, groups: Groups, layer: State<Arc<Troubled>>) -> Result {
         layer.set(Trouble::Away);
-        let sent = socket.text("hello").await;
+        let added = groups.add("room").await;
         layer.set(Trouble::None);
         match &*text {
-            "lost" => sent,
-            _ => sent.map_err(|_| Error::internal("given up")),
+            "lost" => added,
+            _ => added.map_err(|_| Error::internal("given up")),
         }
     }
     let mut stage = Stage::empty().await;

@@ -21,6 +21,7 @@ mod middleware;
 mod outbox;
 mod rate_limits;
 mod recorder;
+mod replies;
 mod rooms;
 mod routing;
 mod runtime;
