@@ -25,10 +25,10 @@ const PROGRAMS: [(&str, &str); 3] = [
 
 /// Debian's own stands behind one that was put before it in the path.
 const PYTHONS: [&str; 3] = ["python3", "/usr/bin/python3", "python"];
-/// Ends well if Python is new enough for the requirements and can make an environment.
-const FITS: &str = "import ensurepip, sys, venv; \
-                    sys.exit(sys.version_info < (3, 11)); ";
-const VERSION: &str = "import platform; print(platform.python_version())";
+/// Says its version if it is new enough for the requirements and can make an environment.
+const FITS: &str = "import ensurepip, platform, sys, venv; \
+                    sys.version_info >= (3, 11) or sys.exit(1); \
+                    print(platform.python_version())";
 
 const ENVIRONMENT_WAIT: Duration = Duration::from_secs(120);
 /// How long pip may take to fetch some forty packages, about 40 MB.
@@ -50,18 +50,37 @@ const TOO_MUCH: [Scenario; 9] = [
 
 /// Channels, served by Daphne.
 pub(super) fn daphne(cache: &Cache) -> anyhow::Result<Contender> {
-    let words = ["-v", "0", "-b", "127.0.0.1", "-p", "{port}", "app:application"];
-    contender(cache, "channels-daphne", "daphne", &words)
+    let words = [
+        "-v",
+        "0",
+        "-b",
+        "127.0.0.1",
+        "-p",
+        "{port}",
+        "app:application",
+    ];
+    contender(cache, "Daphne", &words)
 }
 
 /// Channels, served by uvicorn with uvloop and httptools.
 pub(super) fn uvicorn(cache: &Cache) -> anyhow::Result<Contender> {
     let words = [
-        "--host", "127.0.0.1", "--port", "{port}", "--backlog", "4096", "--log-level", "error",
-        "--no-access-log", "--lifespan", "off", "--ws-per-message-deflate", "false",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--backlog",
+        "4096",
+        "--log-level",
+        "error",
+        "--no-access-log",
+        "--lifespan",
+        "off",
+        "--ws-per-message-deflate",
+        "false",
         "app:application",
     ];
-    contender(cache, "channels-uvicorn", "uvicorn", &words)
+    contender(cache, "uvicorn", &words)
 }
 
 /// The folder with the programs, and its Python.
@@ -71,29 +90,25 @@ pub(super) fn installed(cache: &Cache) -> anyhow::Result<(PathBuf, PathBuf)> {
     Ok((folder, python))
 }
 
-fn contender(
-    cache: &Cache,
-    name: &str,
-    server: &str,
-    arguments: &[&str],
-) -> anyhow::Result<Contender> {
+fn contender(cache: &Cache, shown: &str, arguments: &[&str]) -> anyhow::Result<Contender> {
+    let server = shown.to_lowercase();
     let (redis, redis_version) = redis::program(cache)?;
     let (folder, python) = environment(cache)?;
     let about = format!(
-        "Channels {} on {server} {}, channels_redis {} (core), {redis_version}, Python {python}, \
+        "Channels {} on {shown} {}, channels_redis {} (core), {redis_version}, Python {python}, \
          one process",
         version("channels"),
-        version(server),
+        version(&server),
         version("channels_redis")
     );
-    let program = folder.join("venv/bin").join(server);
+    let program = folder.join("venv/bin").join(&server);
     let launch = Launch::new(program, arguments.iter().copied())
         .in_directory(folder)
         .with("LAYER_URL", redis::URL);
     Ok(Contender {
         cannot: TOO_MUCH.to_vec(),
         sides: vec![redis::side(redis)],
-        ..Contender::new(name, &about, launch)
+        ..Contender::new(&format!("channels-{server}"), &about, launch)
     })
 }
 
@@ -122,25 +137,36 @@ fn install(steps: &Steps, python: &str, folder: &Path) -> anyhow::Result<()> {
     fs::write(folder.join("requirements.txt"), REQUIREMENTS)?;
     let mut pip = Command::new(folder.join("venv/bin/python"));
     // A package without a wheel would need a compiler.
-    pip.args(["-m", "pip", "install", "--only-binary", ":all:", "--no-input"])
-        .args(["--disable-pip-version-check", "-r", "requirements.txt"])
-        .current_dir(folder);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--only-binary",
+        ":all:",
+        "--no-input",
+    ])
+    .args(["--disable-pip-version-check", "-r", "requirements.txt"])
+    .current_dir(folder);
     steps.run(&mut pip, INSTALL_WAIT)
 }
 
 fn find(steps: &Steps) -> Option<(&'static str, String)> {
     PYTHONS.into_iter().find_map(|python| {
         let mut ask = Command::new(python);
-        let answer = steps.answer(ask.args(["-c", &format!("{FITS}{VERSION}")]));
+        let answer = steps.answer(ask.args(["-c", FITS]));
         Some((python, answer.ok()?))
     })
 }
 
 /// The version of a package that is asked for.
 fn version(package: &str) -> &'static str {
-    let lines = REQUIREMENTS.lines().filter_map(|line| line.split_once("=="));
+    let lines = REQUIREMENTS
+        .lines()
+        .filter_map(|line| line.split_once("=="));
     let mut versions = lines.filter(|(name, _)| *name == package);
-    versions.next().map_or("of unknown version", |(_, version)| version)
+    versions
+        .next()
+        .map_or("of unknown version", |(_, version)| version)
 }
 
 #[cfg(test)]
@@ -152,7 +178,10 @@ mod tests {
         let lines = REQUIREMENTS.lines().filter(|line| !line.starts_with('#'));
         for line in lines {
             let (name, version) = line.split_once("==").unwrap();
-            assert!(!name.is_empty() && !version.contains(['*', ';', ' ']), "{line}");
+            assert!(
+                !name.is_empty() && !version.contains(['*', ';', ' ']),
+                "{line}"
+            );
         }
         for package in ["channels", "channels_redis", "daphne", "uvicorn", "redis"] {
             assert!(version(package).starts_with(|it: char| it.is_ascii_digit()));

@@ -9,8 +9,10 @@
 mod cache;
 mod channels;
 mod check;
+mod client;
 mod debian;
 mod layer;
+mod left_over;
 mod nchan;
 mod node;
 mod redis;

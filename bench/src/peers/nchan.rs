@@ -43,13 +43,19 @@ pub(super) fn contender(cache: &Cache) -> anyhow::Result<Contender> {
     let words = ["-c".into(), START.into(), "nchan".into()].into_iter();
     let ends = ["{dir}".to_owned(), "{port}".to_owned()];
     let arguments: Vec<String> = words.chain(paths).chain(ends).collect();
-    Ok(Contender::new("nchan", &about, Launch::new("sh", arguments)))
+    Ok(Contender::new(
+        "nchan",
+        &about,
+        Launch::new("sh", arguments),
+    ))
 }
 
 /// nginx, its version, and the folder with nchan's module.
 fn find(steps: &Steps) -> Option<(PathBuf, String, PathBuf)> {
     let folders = MODULES.iter().map(Path::new);
-    let modules = folders.into_iter().find(|folder| folder.join(MODULE).is_file())?;
+    let modules = folders
+        .into_iter()
+        .find(|folder| folder.join(MODULE).is_file())?;
     PROGRAMS.iter().find_map(|program| {
         let answer = steps.answer(Command::new(program).arg("-v")).ok()?;
         let version = answer.rsplit('/').next()?.to_owned();
@@ -57,10 +63,15 @@ fn find(steps: &Steps) -> Option<(PathBuf, String, PathBuf)> {
     })
 }
 
-/// nchan does not say its version; the package does.
+/// nchan does not say its version; the package does, in an epoch and with a revision.
 fn nchan_version(steps: &Steps) -> String {
     let mut query = Command::new("dpkg-query");
     query.args(["-W", "-f", "${Version}", "libnginx-mod-nchan"]);
-    let version = steps.answer(&mut query);
-    version.unwrap_or_else(|_| "of unknown version".to_owned())
+    let version = steps.answer(&mut query).ok();
+    let version = version.and_then(|it| {
+        it.split([':', '+', '-'])
+            .find(|part| part.contains('.'))
+            .map(str::to_owned)
+    });
+    version.unwrap_or_else(|| "of unknown version".to_owned())
 }

@@ -23,7 +23,11 @@ const INSTALL_WAIT: Duration = Duration::from_secs(180);
 pub(super) fn ws(cache: &Cache) -> anyhow::Result<Contender> {
     let (folder, node) = installed(cache)?;
     let about = format!("ws {} on Node {node}, one process", version("ws")?);
-    Ok(Contender::new("node-ws", &about, launch(folder, "ws.mjs", WS)?))
+    Ok(Contender::new(
+        "node-ws",
+        &about,
+        launch(folder, "ws.mjs", WS)?,
+    ))
 }
 
 /// Socket.IO over WebSocket alone.
@@ -56,8 +60,15 @@ fn installed(cache: &Cache) -> anyhow::Result<(PathBuf, String)> {
     };
     let steps = &cache.steps;
     let node = steps.answer(Command::new("node").arg("--version"));
-    let node = node.with_context(missing)?.trim_start_matches('v').to_owned();
-    ensure!(major(&node) >= Some(MAJOR_MIN), "{}: found {node}", missing());
+    let node = node
+        .with_context(missing)?
+        .trim_start_matches('v')
+        .to_owned();
+    ensure!(
+        major(&node) >= Some(MAJOR_MIN),
+        "{}: found {node}",
+        missing()
+    );
     steps
         .answer(Command::new("npm").arg("--version"))
         .with_context(missing)?;

@@ -30,8 +30,18 @@ pub(super) fn program(cache: &Cache) -> anyhow::Result<(&'static str, String)> {
 /// The side process `redis`: it keeps nothing on disk.
 pub(super) fn side(program: &str) -> Side {
     let arguments = [
-        "--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-        "--maxclients", "20000", "--dir", "{dir}",
+        "--port",
+        "{port}",
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--maxclients",
+        "20000",
+        "--dir",
+        "{dir}",
     ];
     Side {
         name: "redis".to_owned(),
@@ -41,7 +51,9 @@ pub(super) fn side(program: &str) -> Side {
 
 /// `Redis server v=7.0.15 sha=…` has the version as a word.
 fn version(answer: &str) -> Option<String> {
-    let word = answer.split_whitespace().find_map(|word| word.strip_prefix("v="));
+    let word = answer
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("v="));
     word.map(|version| format!("Redis {version}"))
 }
 

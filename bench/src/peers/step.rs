@@ -104,9 +104,9 @@ fn wait(mut child: Child, limit: Duration) -> anyhow::Result<Option<ExitStatus>>
     let in_time = first.is_ok();
     let status = first.or_else(|_late: RecvTimeoutError| {
         // It may have ended just now, and then there is nobody to tell.
-        drop(kill_process(pid, Signal::TERM));
+        let _gone = kill_process(pid, Signal::TERM);
         ended.recv_timeout(END_WAIT).or_else(|_stubborn| {
-            drop(kill_process(pid, Signal::KILL));
+            let _gone = kill_process(pid, Signal::KILL);
             ended.recv_timeout(END_WAIT)
         })
     });
@@ -140,7 +140,10 @@ mod tests {
         command.args(["-c", "echo no such package >&2; exit 3"]);
         let error = steps.run(&mut command, ANSWER_WAIT).unwrap_err();
         let text = format!("{error:#}");
-        assert!(text.contains("exit 3") && text.contains("no such package"), "{text}");
+        assert!(
+            text.contains("exit 3") && text.contains("no such package"),
+            "{text}"
+        );
         let error = steps.answer(&mut Command::new("there-is-no-such-program"));
         assert!(format!("{:#}", error.unwrap_err()).contains("could not be started"));
     }
@@ -151,6 +154,9 @@ mod tests {
         let mut command = Command::new("sleep");
         let error = steps.run(command.arg("600"), Duration::from_millis(50));
         let text = format!("{:#}", error.unwrap_err());
-        assert!(text.contains("sleep 600") && text.contains("50ms"), "{text}");
+        assert!(
+            text.contains("sleep 600") && text.contains("50ms"),
+            "{text}"
+        );
     }
 }
