@@ -209,6 +209,16 @@ impl ChannelName {
         Self::new(format!("{prefix}?{}", random.get(..24).unwrap_or(&random)))
     }
 
+    /// The same name in memory of its own. Threads that clone and drop one name
+    /// without a break hinder each other; each is better off with its own.
+    #[must_use]
+    pub fn unshared(&self) -> Self {
+        Self {
+            text: Arc::from(&*self.text),
+            kind: self.kind,
+        }
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

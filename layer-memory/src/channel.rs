@@ -1,10 +1,9 @@
 //! One channel: its queue, and those who wait on it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use towpath_layer_core::{
@@ -13,74 +12,79 @@ use towpath_layer_core::{
 
 use crate::agenda::Agenda;
 use crate::delayed::{Turn, Waiting};
-use crate::queue::{Counts, Queue, Settled};
+use crate::queue::{Back, Bounds, Counts, Front, Settled, Whole};
+use crate::wakes::{Seat, Wakes};
 
-/// Where one receiver waits.
+/// The channel, or what may wait on it, holds as much as it may.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+/// What two threads write without a break stands this far apart: a cache line
+/// and the one that is fetched along with it.
 #[derive(Debug, Default)]
-pub(crate) struct Seat {
-    pub(crate) waker: AtomicWaker,
-}
-
-/// Why a message was not enqueued.
-#[derive(Debug)]
-pub(crate) enum NotPushed {
-    /// The channel holds as much as it may.
-    Full,
-    /// The channel was removed meanwhile; its name has to be looked up again.
-    Removed(Box<Message>),
-}
-
-/// Why a message does not wait for its time.
-#[derive(Debug)]
-pub(crate) enum NotDelayed {
-    /// As many wait as may.
-    Full,
-    /// The channel was removed meanwhile; its name has to be looked up again.
-    Removed(Box<Waiting<Message>>),
-}
+#[repr(align(128))]
+struct Apart<T>(T);
 
 #[derive(Debug)]
 pub(crate) struct Channel {
     name: ChannelName,
-    delayed_max: usize,
-    state: Mutex<State>,
+    bounds: Bounds,
+    /// Something waits for its time, or for room: then nobody takes a message
+    /// without a look at both ends.
+    is_late: AtomicBool,
+    /// Senders that wait for room.
+    room_wanted: AtomicUsize,
     room: Notify,
+    receiving: Apart<Receiving>,
+    sending: Apart<Mutex<Back>>,
 }
 
-#[derive(Debug)]
-struct State {
-    queue: Queue,
-    /// Receivers that found every channel of theirs empty, the longest waiting
-    /// first. While a message is here and somebody waits, at least one receiver
-    /// was woken and is on its way; when it is done it wakes the next.
-    waiting: VecDeque<Arc<Seat>>,
-    receivers: usize,
-    room_wanted: usize,
-    removed: bool,
+#[derive(Debug, Default)]
+struct Receiving {
+    /// Locked before the back by who needs both.
+    front: Mutex<Front>,
+    /// What the front holds; more only while a receiver has not finished.
+    held: AtomicUsize,
 }
 
-impl State {
-    fn next_waiting(&mut self) -> Option<Arc<Seat>> {
-        if self.queue.is_empty() {
-            return None;
+/// Both ends of a channel's queue, until [`release`](Self::release).
+struct Locked<'a> {
+    channel: &'a Arc<Channel>,
+    front: MutexGuard<'a, Front>,
+    back: MutexGuard<'a, Back>,
+}
+
+impl Locked<'_> {
+    fn queue(&mut self) -> Whole<'_> {
+        Whole {
+            bounds: &self.channel.bounds,
+            front: &mut self.front,
+            back: &mut self.back,
         }
-        self.waiting.pop_front()
+    }
+
+    /// Gives the locks back. Returns those for whom there is something now.
+    fn release(mut self, settled: Settled) -> Wakes {
+        let has_message = settled.admitted > 0 && !self.queue().is_empty();
+        let seat = has_message.then(|| self.back.waiting.pop_front()).flatten();
+        self.channel.note(&self.front, &mut self.back);
+        Wakes {
+            seat,
+            places: self.channel.places(settled.freed),
+        }
     }
 }
 
 impl Channel {
     pub(crate) fn new(name: ChannelName, limits: &Limits, counts: Counts) -> Self {
         Self {
-            delayed_max: usize::try_from(limits.delayed_max).unwrap_or(usize::MAX),
-            state: Mutex::new(State {
-                queue: Queue::new(&name, limits, counts),
-                waiting: VecDeque::new(),
-                receivers: 0,
-                room_wanted: 0,
-                removed: false,
-            }),
+            bounds: Bounds::new(&name, limits),
             name,
+            is_late: AtomicBool::new(false),
+            room_wanted: AtomicUsize::new(0),
             room: Notify::new(),
+            receiving: Apart::default(),
+            sending: Apart(Mutex::new(Back::new(counts))),
         }
     }
 
@@ -88,168 +92,188 @@ impl Channel {
         &self.name
     }
 
-    /// Puts a message at the end and wakes one receiver.
-    pub(crate) fn push(
-        &self,
-        clock: &dyn Clock,
-        id: MessageId,
-        message: Message,
-    ) -> Result<(), NotPushed> {
-        let mut state = self.state.lock();
-        if state.removed {
-            return Err(NotPushed::Removed(Box::new(message)));
-        }
-        // Read under the lock: entries expire in the order of the queue.
-        let now = clock.now();
-        let settled = state.queue.settle(now);
-        if state.queue.is_full() {
-            state.queue.counts.full += 1;
-            self.wake(state, settled);
-            return Err(NotPushed::Full);
-        }
-        state.queue.push(now, id, message);
-        let seat = state.waiting.pop_front();
-        // One of the freed places is taken again by this message.
-        let room = state.room_wanted.min(settled.freed.saturating_sub(1));
-        drop(state);
-        if let Some(seat) = seat {
-            seat.waker.wake();
-        }
-        self.signal_room(room);
-        Ok(())
+    fn back(&self) -> MutexGuard<'_, Back> {
+        self.sending.0.lock()
     }
 
-    /// Moves up to `max` messages behind `buffer`.
-    pub(crate) fn take(&self, now: Duration, buffer: &mut Vec<Received>, max: usize) -> usize {
-        self.take_or(now, buffer, max, |_| ())
+    fn both<'a>(self: &'a Arc<Self>) -> Locked<'a> {
+        let front = self.receiving.0.front.lock();
+        Locked {
+            channel: self,
+            front,
+            back: self.back(),
+        }
     }
 
-    /// As [`take`](Self::take), and lets `seat` wait here if there is nothing.
-    pub(crate) fn take_or_wait(
-        &self,
+    /// Makes known outside of the locks what was changed under both.
+    fn note(&self, front: &Front, back: &mut Back) {
+        back.ahead_max = front.len();
+        self.receiving.0.held.store(front.len(), Ordering::Release);
+        let is_late = !back.delayed.is_empty();
+        self.is_late.store(is_late, Ordering::Release);
+    }
+
+    /// The places, of those that were freed, for which somebody waits.
+    fn places(self: &Arc<Self>, freed: usize) -> Option<(Arc<Self>, usize)> {
+        let places = self.room_wanted.load(Ordering::Acquire).min(freed);
+        (places > 0).then(|| (Arc::clone(self), places))
+    }
+
+    /// Starts to put messages at the end, all as of `now`.
+    pub(crate) fn sender<'a>(self: &'a Arc<Self>, now: Duration) -> Sender<'a> {
+        Sender {
+            channel: self,
+            back: self.back(),
+            now,
+            freed: 0,
+            has_message: false,
+        }
+    }
+
+    /// Moves up to `max` messages behind `buffer`, each under `name`. If there
+    /// is none, lets `seat` wait here.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        name: &ChannelName,
         now: Duration,
         buffer: &mut Vec<Received>,
         max: usize,
-        seat: &Arc<Seat>,
+        seat: Option<&Arc<Seat>>,
     ) -> usize {
-        self.take_or(now, buffer, max, |waiting| {
-            if !waiting.iter().any(|known| Arc::ptr_eq(known, seat)) {
-                waiting.push_back(Arc::clone(seat));
+        let mut front = self.receiving.0.front.lock();
+        if self.is_late.load(Ordering::Acquire) {
+            drop(front);
+            return self.take_and_admit(name, now, buffer, max, seat);
+        }
+        let (mut count, mut freed, mut refilled) = (0, 0, false);
+        loop {
+            freed += front.drop_expired(&self.bounds, now);
+            count += front.take(name, buffer, max - count);
+            // One refill is all that was here when the call began.
+            if count == max || (refilled && count > 0) {
+                break;
             }
-        })
+            let mut back = self.back();
+            if back.is_empty() {
+                if let Some(seat) = seat.filter(|_| count == 0) {
+                    back.wait(seat);
+                }
+                break;
+            }
+            front.refill(&mut back);
+            self.receiving.0.held.store(front.len(), Ordering::Release);
+            refilled = true;
+        }
+        self.receiving.0.held.store(front.len(), Ordering::Release);
+        let places = self.places(freed + count);
+        drop(front);
+        let seat = None;
+        Wakes { seat, places }.tell();
+        count
     }
 
-    fn take_or(
-        &self,
+    /// As [`take`](Self::take) where something is or may be due.
+    fn take_and_admit(
+        self: &Arc<Self>,
+        name: &ChannelName,
         now: Duration,
         buffer: &mut Vec<Received>,
         max: usize,
-        wait: impl FnOnce(&mut VecDeque<Arc<Seat>>),
+        seat: Option<&Arc<Seat>>,
     ) -> usize {
-        let mut state = self.state.lock();
-        let before = state.queue.settle(now);
-        if state.queue.is_empty() {
-            wait(&mut state.waiting);
+        let mut both = self.both();
+        let before = both.queue().settle(now);
+        if let Some(seat) = seat
+            && both.queue().is_empty()
+        {
+            both.back.wait(seat);
         }
-        let count = state.queue.take(&self.name, buffer, max);
+        let count = both.queue().take(name, buffer, max);
         let after = Settled {
             freed: before.freed + count,
             ..before
         };
-        let admitted = state.queue.admit_due(now);
-        self.wake(state, after.and_admitted(admitted));
+        let admitted = both.queue().admit_due(now);
+        both.release(after.and_admitted(admitted)).tell();
         count
     }
 
     /// Ends the wait of `seat`, and wakes the next if there is something left
     /// that `seat` may have been woken for.
     pub(crate) fn leave(&self, seat: &Arc<Seat>) {
-        let mut state = self.state.lock();
-        state.waiting.retain(|known| !Arc::ptr_eq(known, seat));
-        let next = state.next_waiting();
-        drop(state);
-        if let Some(next) = next {
-            next.waker.wake();
-        }
+        let mut back = self.back();
+        back.waiting.retain(|known| !Arc::ptr_eq(known, seat));
+        // The front fills only under this lock.
+        let has_message = !back.is_empty() || self.held() > 0;
+        let seat = has_message.then(|| back.waiting.pop_front()).flatten();
+        drop(back);
+        let places = None;
+        Wakes { seat, places }.tell();
+    }
+
+    fn held(&self) -> usize {
+        self.receiving.0.held.load(Ordering::Acquire)
     }
 
     /// Lets a message wait until `delay` from now.
     pub(crate) fn delay(
-        &self,
+        self: &Arc<Self>,
         clock: &dyn Clock,
         agenda: &Agenda,
         delay: Duration,
         waiting: Waiting<Message>,
-    ) -> Result<(), NotDelayed> {
-        let mut state = self.state.lock();
-        if state.removed {
-            return Err(NotDelayed::Removed(Box::new(waiting)));
-        }
+    ) -> (Result<(), Full>, Wakes) {
+        let mut both = self.both();
         let now = clock.now();
-        let settled = state.queue.settle(now);
-        if state.queue.delayed.len() >= self.delayed_max {
-            state.queue.counts.full += 1;
-            self.wake(state, settled);
-            return Err(NotDelayed::Full);
+        let settled = both.queue().settle(now);
+        if both.back.delayed.len() >= self.bounds.delayed_max {
+            both.back.counts.full += 1;
+            return (Err(Full), both.release(settled));
         }
         let turn = agenda.book(now.saturating_add(delay), &self.name);
-        state.queue.delayed.put(turn, waiting);
-        let admitted = state.queue.admit_due(now);
-        self.wake(state, settled.and_admitted(admitted));
-        Ok(())
+        both.back.delayed.put(turn, waiting);
+        let admitted = both.queue().admit_due(now);
+        (Ok(()), both.release(settled.and_admitted(admitted)))
     }
 
     /// Lets in what is due, as far as there is room.
-    pub(crate) fn admit_due(&self, clock: &dyn Clock) {
-        let mut state = self.state.lock();
-        let settled = state.queue.settle(clock.now());
-        self.wake(state, settled);
+    pub(crate) fn admit_due(self: &Arc<Self>, clock: &dyn Clock) {
+        let mut both = self.both();
+        let settled = both.queue().settle(clock.now());
+        both.release(settled).tell();
     }
 
     /// Takes away a message that waits for its time, or for room.
-    pub(crate) fn cancel(&self, clock: &dyn Clock, key: u128) -> Option<Turn> {
-        let mut state = self.state.lock();
-        let settled = state.queue.settle(clock.now());
-        let turn = state.queue.delayed.cancel(key);
-        self.wake(state, settled);
+    pub(crate) fn cancel(self: &Arc<Self>, clock: &dyn Clock, key: u128) -> Option<Turn> {
+        let mut both = self.both();
+        let settled = both.queue().settle(clock.now());
+        let turn = both.back.delayed.cancel(key);
+        both.release(settled).tell();
         turn
     }
 
-    /// Wakes those for whom there is something now.
-    fn wake(&self, mut state: MutexGuard<'_, State>, settled: Settled) {
-        let seat = (settled.admitted > 0)
-            .then(|| state.next_waiting())
-            .flatten();
-        let room = state.room_wanted.min(settled.freed);
-        drop(state);
-        if let Some(seat) = seat {
-            seat.waker.wake();
-        }
-        self.signal_room(room);
-    }
-
-    fn signal_room(&self, places: usize) {
+    pub(crate) fn signal_room(&self, places: usize) {
         for _ in 0..places {
             self.room.notify_one();
         }
     }
 
     /// Waits until a place is free.
-    pub(crate) async fn room(&self, clock: &dyn Clock) {
+    pub(crate) async fn room(self: &Arc<Self>, clock: &dyn Clock) {
         loop {
             let signal = self.room.notified();
             let mut signal = std::pin::pin!(signal);
             let wanted = {
-                let mut state = self.state.lock();
-                let settled = state.queue.settle(clock.now());
-                if !state.queue.is_full() {
-                    self.wake(state, settled);
+                let mut both = self.both();
+                let settled = both.queue().settle(clock.now());
+                if !both.queue().is_full() {
+                    both.release(settled).tell();
                     return;
                 }
-                state.room_wanted += 1;
+                let wanted = RoomWanted::new(self);
                 signal.as_mut().enable();
-                self.wake(state, settled);
-                RoomWanted { channel: self }
+                both.release(settled).tell();
+                wanted
             };
             signal.await;
             drop(wanted);
@@ -257,49 +281,113 @@ impl Channel {
     }
 
     pub(crate) fn add_receiver(&self) {
-        self.state.lock().receivers += 1;
+        self.back().receivers += 1;
     }
 
     pub(crate) fn remove_receiver(&self) {
-        self.state.lock().receivers -= 1;
+        self.back().receivers -= 1;
     }
 
-    /// Marks the channel as removed if it is empty and nobody receives from
-    /// it; what was counted on it goes along.
-    pub(crate) fn remove_if_idle(&self, now: Duration) -> Option<Counts> {
-        let mut state = self.state.lock();
-        let settled = state.queue.settle(now);
-        state.removed =
-            state.queue.is_empty() && state.queue.delayed.is_empty() && state.receivers == 0;
-        let counts = state.removed.then_some(state.queue.counts);
-        self.wake(state, settled);
+    /// What was counted on the channel, if it is empty and nobody receives
+    /// from it; then it may be forgotten.
+    pub(crate) fn if_idle(self: &Arc<Self>, now: Duration) -> Option<Counts> {
+        let mut both = self.both();
+        let settled = both.queue().settle(now);
+        let is_idle =
+            both.queue().is_empty() && both.back.delayed.is_empty() && both.back.receivers == 0;
+        let counts = is_idle.then(|| both.queue().counts());
+        both.release(settled).tell();
         counts
     }
 
     /// Forgets messages and counts.
-    pub(crate) fn flush(&self) {
-        let mut state = self.state.lock();
-        state.queue.clear();
-        drop(state);
+    pub(crate) fn flush(self: &Arc<Self>) {
+        let mut both = self.both();
+        both.queue().clear();
+        both.release(Settled::default()).tell();
         self.room.notify_waiters();
     }
 
-    pub(crate) fn statistics(&self, now: Duration) -> ChannelStatistics {
-        let mut state = self.state.lock();
-        let settled = state.queue.settle(now);
-        let statistics = state.queue.statistics(now);
-        self.wake(state, settled);
+    pub(crate) fn statistics(self: &Arc<Self>, now: Duration) -> ChannelStatistics {
+        let mut both = self.both();
+        let settled = both.queue().settle(now);
+        let statistics = both.queue().statistics(now);
+        both.release(settled).tell();
         statistics
     }
 }
 
+/// Puts messages at the end of a channel, until [`end`](Self::end).
+pub(crate) struct Sender<'a> {
+    channel: &'a Arc<Channel>,
+    back: MutexGuard<'a, Back>,
+    now: Duration,
+    /// Places that have become free.
+    freed: usize,
+    has_message: bool,
+}
+
+impl Sender<'_> {
+    pub(crate) fn push(&mut self, id: MessageId, message: Message) -> Result<(), Full> {
+        let channel = self.channel;
+        self.has_message = true;
+        let ahead = || channel.held();
+        if self.back.has_room(&channel.bounds, self.now, ahead) {
+            self.back.push(self.now, id, message);
+            return Ok(());
+        }
+        self.settle_and_push(id, message)
+    }
+
+    /// As [`push`](Self::push) where something may have expired or be due.
+    #[cold]
+    fn settle_and_push(&mut self, id: MessageId, message: Message) -> Result<(), Full> {
+        let channel = self.channel;
+        let front = &channel.receiving.0.front;
+        let mut front = MutexGuard::unlocked(&mut self.back, || front.lock());
+        let mut queue = Whole {
+            bounds: &channel.bounds,
+            front: &mut front,
+            back: &mut self.back,
+        };
+        let mut settled = queue.settle(self.now);
+        let is_full = queue.is_full();
+        if is_full {
+            self.back.counts.full += 1;
+        } else {
+            // One of the freed places is taken again by this message.
+            settled.freed = settled.freed.saturating_sub(1);
+            self.back.push(self.now, id, message);
+        }
+        channel.note(&front, &mut self.back);
+        self.freed += settled.freed;
+        if is_full { Err(Full) } else { Ok(()) }
+    }
+
+    /// Gives the lock back. Returns those for whom there is something now: one
+    /// receiver, which wakes the next if it leaves something.
+    pub(crate) fn end(mut self) -> Wakes {
+        let waiting = &mut self.back.waiting;
+        let seat = self.has_message.then(|| waiting.pop_front()).flatten();
+        Wakes {
+            seat,
+            places: self.channel.places(self.freed),
+        }
+    }
+}
+
 /// One who waits for room, until dropped.
-struct RoomWanted<'a> {
-    channel: &'a Channel,
+struct RoomWanted<'a>(&'a Channel);
+
+impl<'a> RoomWanted<'a> {
+    fn new(channel: &'a Channel) -> Self {
+        channel.room_wanted.fetch_add(1, Ordering::AcqRel);
+        Self(channel)
+    }
 }
 
 impl Drop for RoomWanted<'_> {
     fn drop(&mut self) {
-        self.channel.state.lock().room_wanted -= 1;
+        self.0.room_wanted.fetch_sub(1, Ordering::AcqRel);
     }
 }

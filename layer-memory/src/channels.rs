@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use towpath_layer_core::{
-    ChannelKind, ChannelName, ChannelStatistics, Clock, Limits, Message, MessageId, Statistics,
+    ChannelKind, ChannelName, ChannelStatistics, Clock, Limits, Message, Statistics,
 };
 
 use crate::agenda::Agenda;
-use crate::channel::{Channel, NotDelayed, NotPushed};
+use crate::channel::{Channel, Full, Sender};
 use crate::delayed::Waiting;
 use crate::queue::Counts;
 use crate::sharded::Sharded;
@@ -34,7 +35,7 @@ pub(crate) struct Channels {
 
 #[derive(Debug, Default)]
 struct Shard {
-    channels: HashMap<ChannelName, Arc<Channel>>,
+    channels: HashMap<ChannelName, Arc<Channel>, RandomState>,
     swept_to: usize,
 }
 
@@ -76,19 +77,15 @@ impl Channels {
         &self,
         clock: &dyn Clock,
         name: &ChannelName,
-        id: MessageId,
-        mut message: Message,
-    ) -> Result<(), NotPushed> {
-        loop {
-            let channel = match self.find(name) {
-                Some(channel) => channel,
-                None => self.open(clock, name, |_| ()),
-            };
-            match channel.push(clock, id, message) {
-                Err(NotPushed::Removed(back)) => message = *back,
-                done => return done,
-            }
-        }
+        push: impl FnOnce(&mut Sender<'_>),
+    ) {
+        let now = clock.now();
+        let wakes = self.with(clock, name, |channel| {
+            let mut sender = channel.sender(now);
+            push(&mut sender);
+            sender.end()
+        });
+        wakes.tell();
     }
 
     /// Lets a message wait on a channel until `delay` from now.
@@ -98,18 +95,28 @@ impl Channels {
         agenda: &Agenda,
         name: &ChannelName,
         delay: Duration,
-        mut waiting: Waiting<Message>,
-    ) -> Result<(), NotDelayed> {
-        loop {
-            let channel = match self.find(name) {
-                Some(channel) => channel,
-                None => self.open(clock, name, |_| ()),
-            };
-            match channel.delay(clock, agenda, delay, waiting) {
-                Err(NotDelayed::Removed(back)) => waiting = *back,
-                done => return done,
-            }
+        waiting: Waiting<Message>,
+    ) -> Result<(), Full> {
+        let (delayed, wakes) = self.with(clock, name, |channel| {
+            channel.delay(clock, agenda, delay, waiting)
+        });
+        wakes.tell();
+        delayed
+    }
+
+    /// Runs `run` on the channel of that name; nobody can remove it meanwhile.
+    fn with<T>(
+        &self,
+        clock: &dyn Clock,
+        name: &ChannelName,
+        run: impl FnOnce(&Arc<Channel>) -> T,
+    ) -> T {
+        let shard = self.shards.of(name.as_str()).read();
+        if let Some(channel) = shard.channels.get(name) {
+            return run(channel);
         }
+        drop(shard);
+        self.open(clock, name, run)
     }
 
     /// Lets in what is due on a channel, as far as there is room.
@@ -126,26 +133,29 @@ impl Channels {
 
     /// The channel of that name, made a receiver's.
     pub(crate) fn receive_from(&self, clock: &dyn Clock, name: &ChannelName) -> Arc<Channel> {
-        self.open(clock, name, Channel::add_receiver)
+        self.open(clock, name, |channel| {
+            channel.add_receiver();
+            Arc::clone(channel)
+        })
     }
 
     /// Ends what [`receive_from`](Self::receive_from) began.
-    pub(crate) fn release(&self, clock: &dyn Clock, channel: &Channel) {
+    pub(crate) fn release(&self, clock: &dyn Clock, channel: &Arc<Channel>) {
         let mut shard = self.shards.of(channel.name().as_str()).write();
         channel.remove_receiver();
-        if let Some(counts) = channel.remove_if_idle(clock.now()) {
+        if let Some(counts) = channel.if_idle(clock.now()) {
             shard.channels.remove(channel.name());
             self.retired.lock().put(channel.name(), counts);
         }
     }
 
-    /// The channel of that name; `touch` runs before anybody can remove it.
-    fn open(
+    /// As [`with`](Self::with), and the channel comes into being if need be.
+    fn open<T>(
         &self,
         clock: &dyn Clock,
         name: &ChannelName,
-        touch: impl FnOnce(&Channel),
-    ) -> Arc<Channel> {
+        run: impl FnOnce(&Arc<Channel>) -> T,
+    ) -> T {
         let mut shard = self.shards.of(name.as_str()).write();
         if shard.channels.len() >= SWEEP_MIN.max(2 * shard.swept_to) {
             self.sweep(&mut shard, clock.now());
@@ -158,15 +168,14 @@ impl Channels {
                 counts.unwrap_or_default(),
             ))
         });
-        touch(channel);
-        Arc::clone(channel)
+        run(channel)
     }
 
     fn sweep(&self, shard: &mut Shard, now: Duration) {
         let mut retired = self.retired.lock();
         shard
             .channels
-            .retain(|name, channel| match channel.remove_if_idle(now) {
+            .retain(|name, channel| match channel.if_idle(now) {
                 Some(counts) => {
                     retired.put(name, counts);
                     false

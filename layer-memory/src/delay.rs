@@ -5,7 +5,7 @@ use std::time::Duration;
 use towpath_layer_core::{ChannelName, Counter, DelayKey, Message, Reply, SendError};
 
 use crate::broker::Broker;
-use crate::channel::NotDelayed;
+use crate::channel::Full;
 use crate::delayed::Waiting;
 use crate::layer::MemoryLayer;
 
@@ -50,7 +50,7 @@ impl MemoryLayer {
         let delayed = broker
             .channels
             .delay(clock, &broker.agenda, channel, delay, waiting);
-        delayed.map_err(|_: NotDelayed| ()).is_ok()
+        delayed.map_err(|_: Full| ()).is_ok()
     }
 
     fn delay_reply(&self, delay: Duration, key: &DelayKey, reply: Reply) -> bool {

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use towpath_layer_core::metrics::GROUP_DROPPED;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy,
-    GroupError, GroupName, InboxEntry, InboxSink, LayerError, Limits, LocalId, Member,
-    MemberStream, Message, MessageIds, NameError, NodeId, Receiver, Refused, Reply, SendError,
-    Statistics,
+    GroupError, GroupName, InboxSink, LayerError, Limits, LocalId, Member, MemberStream, Message,
+    MessageIds, NameError, NodeId, Receiver, Reply, SendError, Statistics,
 };
 
 use crate::broker::Broker;
-use crate::channel::NotPushed;
 use crate::node::Node;
 use crate::receiver::MemoryReceiver;
+use crate::send::SendOne;
 
 /// The longest wait for room, whoever makes it.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
 /// and its receivers end at once, and what it had not received stays for others.
 pub struct MemoryLayer {
     pub(crate) broker: Arc<Broker>,
-    node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
     pub(crate) ids: MessageIds,
 }
 
@@ -74,56 +74,6 @@ impl MemoryLayer {
         Ok(broker)
     }
 
-    pub(crate) fn check(&self, payload: usize, envelope: usize) -> Result<(), SendError> {
-        if self.node.is_closed() {
-            return Err(SendError::Closed);
-        }
-        let limits = self.broker.channels.limits();
-        let too_large = |size, size_max| SendError::MessageTooLarge { size, size_max };
-        if payload > limits.message_size_max {
-            return Err(too_large(payload, limits.message_size_max));
-        }
-        if envelope > limits.envelope_size_max {
-            return Err(too_large(envelope, limits.envelope_size_max));
-        }
-        Ok(())
-    }
-
-    fn send_now(&self, channel: &ChannelName, message: Message) -> Result<(), SendError> {
-        self.check(message.payload_size(), message.envelope_size())?;
-        if let Some((node, local)) = channel.as_reply() {
-            return self.reply(channel, node, local, message);
-        }
-        let channels = &self.broker.channels;
-        let pushed = channels.push(&*self.broker.clock, channel, self.ids.next(), message);
-        pushed.map_err(|_: NotPushed| SendError::ChannelFull {
-            channel: channel.clone(),
-        })
-    }
-
-    fn reply(
-        &self,
-        channel: &ChannelName,
-        node: NodeId,
-        to: LocalId,
-        message: Message,
-    ) -> Result<(), SendError> {
-        // Where sockets and consumers share a process, nearly all is for itself.
-        let sink = if node == self.node.id {
-            self.node.sink_of(to)
-        } else {
-            self.broker.node(node).and_then(|node| node.sink_of(to))
-        };
-        let (Some(sink), Message::Reply(reply)) = (sink, message) else {
-            self.broker.count(Counter::Dropped, 1);
-            return Ok(());
-        };
-        let delivered = sink.deliver(InboxEntry::Reply { to, reply });
-        delivered.map_err(|_: Refused| SendError::ChannelFull {
-            channel: channel.clone(),
-        })
-    }
-
     fn member(channel: &ChannelName) -> Result<(NodeId, LocalId), NameError> {
         channel
             .as_reply()
@@ -165,15 +115,21 @@ impl ChannelLayer for MemoryLayer {
         ChannelName::single_reader(prefix, &*self.broker.entropy)
     }
 
-    async fn send(&self, channel: &ChannelName, message: Message) -> Result<(), SendError> {
-        self.send_now(channel, message)
+    fn send<'a, 'b, 'f>(
+        &'a self,
+        channel: &'b ChannelName,
+        message: Message,
+    ) -> BoxFuture<'f, Result<(), SendError>>
+    where
+        'a: 'f,
+        'b: 'f,
+        Self: 'f,
+    {
+        Box::pin(SendOne::new(self, channel, message))
     }
 
     async fn send_many(&self, batch: Vec<(ChannelName, Message)>) -> Vec<Result<(), SendError>> {
-        let sent = batch
-            .into_iter()
-            .map(|(channel, message)| self.send_now(&channel, message));
-        sent.collect()
+        self.send_batch(batch)
     }
 
     async fn send_after(

@@ -46,6 +46,8 @@ mod layer;
 mod node;
 mod queue;
 mod receiver;
+mod send;
 mod sharded;
+mod wakes;
 
 pub use layer::MemoryLayer;

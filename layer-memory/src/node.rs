@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use towpath_layer_core::{InboxSink, LocalId, NodeId};
 
-use crate::channel::Seat;
+use crate::wakes::Seat;
 
 #[derive(Debug)]
 pub(crate) struct Node {

@@ -9,15 +9,17 @@ use async_trait::async_trait;
 use towpath_layer_core::{ChannelName, LayerError, Received, Receiver};
 
 use crate::broker::Broker;
-use crate::channel::{Channel, Seat};
+use crate::channel::Channel;
 use crate::node::Node;
+use crate::wakes::Seat;
 
 /// Takes from some channels. It holds nothing: a message leaves its queue in
 /// the same step in which it is handed out.
 pub(crate) struct MemoryReceiver {
     broker: Arc<Broker>,
     node: Arc<Node>,
-    channels: Vec<Arc<Channel>>,
+    /// The channels, each under a name that no other thread counts.
+    channels: Vec<(ChannelName, Arc<Channel>)>,
     seat: Arc<Seat>,
     seat_number: u64,
     /// The channel that is looked at first; moves on with every call.
@@ -33,7 +35,10 @@ impl MemoryReceiver {
         names.dedup();
         let channels = names
             .iter()
-            .map(|name| broker.channels.receive_from(&*broker.clock, name))
+            .map(|name| {
+                let channel = broker.channels.receive_from(&*broker.clock, name);
+                (name.unshared(), channel)
+            })
             .collect();
         let (seat_number, seat) = node.seat();
         Self {
@@ -54,8 +59,6 @@ impl MemoryReceiver {
         buffer: &mut Vec<Received>,
         max: usize,
     ) -> Poll<Result<usize, LayerError>> {
-        // Before looking, so that a close or a message after the look wakes us.
-        self.seat.waker.register(context.waker());
         if self.closed || self.node.is_closed() {
             return Poll::Ready(Err(LayerError::Closed));
         }
@@ -65,16 +68,22 @@ impl MemoryReceiver {
         let now = self.broker.clock.now();
         let (later, first) = self.channels.split_at(self.start.min(self.channels.len()));
         let mut taken = 0;
-        for channel in first.iter().chain(later) {
+        for (name, channel) in first.iter().chain(later) {
+            taken += channel.take(name, now, buffer, max - taken, None);
             if taken == max {
                 break;
             }
-            taken += channel.take(now, buffer, max - taken);
         }
         if taken == 0 {
+            // Before looking again, so that a close or a message after the look
+            // wakes us.
+            self.seat.waker.register(context.waker());
             self.waits = true;
-            for channel in first.iter().chain(later) {
-                taken = channel.take_or_wait(now, buffer, max, &self.seat);
+            if self.node.is_closed() {
+                return Poll::Ready(Err(LayerError::Closed));
+            }
+            for (name, channel) in first.iter().chain(later) {
+                taken = channel.take(name, now, buffer, max, Some(&self.seat));
                 if taken > 0 {
                     break;
                 }
@@ -90,7 +99,7 @@ impl MemoryReceiver {
     /// Stands up from every queue and wakes who is next there.
     fn leave(&mut self) {
         if std::mem::take(&mut self.waits) {
-            for channel in &self.channels {
+            for (_, channel) in &self.channels {
                 channel.leave(&self.seat);
             }
         }
@@ -99,7 +108,7 @@ impl MemoryReceiver {
     fn release(&mut self) {
         self.closed = true;
         self.leave();
-        for channel in self.channels.drain(..) {
+        for (_, channel) in self.channels.drain(..) {
             self.broker.channels.release(&*self.broker.clock, &channel);
         }
     }
@@ -158,7 +167,7 @@ impl Drop for MemoryReceiver {
 
 impl fmt::Debug for MemoryReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.channels.iter().map(|channel| channel.name()).collect();
+        let names: Vec<_> = self.channels.iter().map(|(name, _)| name).collect();
         f.debug_struct("MemoryReceiver")
             .field("node", &self.node.id)
             .field("channels", &names)

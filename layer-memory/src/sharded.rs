@@ -1,16 +1,22 @@
 //! Parts that are locked apart, chosen by name.
 
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::RandomState;
+
 const PARTS: usize = 16;
 
 /// One `T` for each sixteenth of the names, so that names rarely share a lock.
 #[derive(Debug)]
 pub(crate) struct Sharded<T> {
+    hasher: RandomState,
     parts: [T; PARTS],
 }
 
 impl<T: Default> Default for Sharded<T> {
     fn default() -> Self {
         Self {
+            hasher: RandomState::default(),
             parts: std::array::from_fn(|_| T::default()),
         }
     }
@@ -18,14 +24,13 @@ impl<T: Default> Default for Sharded<T> {
 
 impl<T> Sharded<T> {
     /// The part that `name` belongs to.
-    #[expect(clippy::indexing_slicing, reason = "reduced modulo the length")]
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "reduced modulo the length"
+    )]
     pub(crate) fn of(&self, name: &str) -> &T {
-        // Whoever picks names to meet in one part gains a shared lock, nothing
-        // more: the maps inside hash with a secret.
-        let hash = name.bytes().fold(0usize, |hash, byte| {
-            hash.wrapping_mul(31).wrapping_add(usize::from(byte))
-        });
-        &self.parts[hash % PARTS]
+        &self.parts[self.hasher.hash_one(name) as usize % PARTS]
     }
 
     /// All parts, always in the same order.
