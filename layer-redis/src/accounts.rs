@@ -118,10 +118,10 @@ impl Accounts {
             deltas.received += received;
             deltas.expired += expired;
         });
-        self.due.notify_one();
     }
 
-    /// Tells what has gathered soon rather than at the next turn.
+    /// Tells what has gathered soon rather than at the next turn: somebody waits
+    /// for the room that it makes.
     pub(crate) fn hurry(&self) {
         self.due.notify_one();
     }

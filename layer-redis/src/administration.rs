@@ -15,7 +15,7 @@ use crate::accounts::CHANNELS_MAX;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::membership::group_names;
-use crate::outgoing::Target;
+use crate::parcels::Target;
 use crate::value;
 
 /// Keys looked at, or removed, in one step.

@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::failure::Failure;
 use crate::letter::Letter;
 use crate::millis;
-use crate::outgoing::{Class, Parcel, Target, Verdict};
+use crate::parcels::{Class, Parcel, Target, Verdict};
 use crate::scripts::{CHANNEL_ROOM, INBOX_ROOM};
 use crate::value;
 

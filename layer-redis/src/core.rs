@@ -17,6 +17,7 @@ use towpath_layer_core::{
 use crate::accounts::Accounts;
 use crate::failure::Failure;
 use crate::keys::{Keys, NodeKeys};
+use crate::known_nodes::KnownNodes;
 use crate::lease::Tenancy;
 use crate::link::Link;
 use crate::options::RedisOptions;
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) link: Link,
     pub(crate) pool: Pool,
     pub(crate) rooms: Arc<Rooms>,
+    pub(crate) known_nodes: Arc<KnownNodes>,
     pub(crate) accounts: Accounts,
     pub(crate) outgoing: Outgoing,
     pub(crate) tenancy: Tenancy,

@@ -1,12 +1,33 @@
 //! Sending to every member of a group: one letter for each node.
+//!
+//! The nodes are those that are known of ([`KnownNodes`](crate::known_nodes)).
+//! Their answers come behind the news of any change that was made before the
+//! send began, so one look afterwards says whether some were missed.
+
+use std::collections::HashSet;
 
 use towpath_layer_core::metrics::GROUP_DROPPED;
-use towpath_layer_core::{Counter, Delivery, GroupName, InboxEntry, Reply, SendError};
+use towpath_layer_core::{Counter, Delivery, GroupName, InboxEntry, NodeId, Reply, SendError};
 
 use crate::channels::written;
 use crate::core::Core;
+use crate::failure::Failure;
+use crate::known_nodes::Registered;
 use crate::letter::Letter;
-use crate::outgoing::{Parcel, Target, Verdict};
+use crate::parcels::{Class, Parcel, Target, Verdict};
+
+/// A letter on its way to the nodes of a group, and what became of it.
+#[derive(Debug)]
+struct Sending<'a> {
+    group: &'a GroupName,
+    class: Class,
+    entry: bytes::Bytes,
+    delivered: u32,
+    dropped: u32,
+    /// Entries of nodes without members.
+    gone: Vec<Registered>,
+    failed: Option<Failure>,
+}
 
 impl Core {
     pub(crate) async fn group_send(
@@ -19,50 +40,87 @@ impl Core {
             group: group.clone(),
             reply,
         });
-        let entry = written(letter.write(&self.ids))?;
-        let nodes = self.in_time(self.nodes_of(group)).await?;
-        let parcels = nodes.iter().map(|(node, _)| Parcel {
-            target: Target::Inbox(*node),
+        let mut sending = Sending {
+            group,
             class: letter.class(),
-            entry: entry.clone(),
-        });
-        let verdicts = self.dispatch(parcels.collect()).await;
-        let mut delivery = Delivery {
-            nodes: 0,
+            entry: written(letter.write(&self.ids))?,
             delivered: 0,
             dropped: 0,
-            certain: self.link.is_settled(self.limits.lease),
+            gone: Vec::new(),
+            failed: None,
         };
-        let mut gone = Vec::new();
-        let mut failed = None;
-        for ((node, token), verdict) in nodes.iter().zip(verdicts) {
-            match verdict {
-                Ok(Verdict::Taken) => delivery.delivered += 1,
-                Ok(Verdict::Full) => delivery.dropped += 1,
-                // The registry was read before the members were looked for.
-                Ok(Verdict::Empty) => gone.push(self.unregister_command(group, *node, token)),
-                Ok(Verdict::Gone) => {
-                    delivery.dropped += 1;
-                    gone.push(self.unregister_command(group, *node, token));
-                }
-                Err(failure) => failed = Some(failure),
-            }
-        }
-        delivery.nodes = delivery.delivered + delivery.dropped;
-        self.count_dropped(delivery.dropped);
-        if !gone.is_empty()
-            && let Err(error) = self.link.run(gone).await
-        {
-            tracing::debug!(%error, %group, "a node without members stays registered");
-        }
-        match failed {
-            None => Ok(delivery),
+        let sent = self.send_to_all(&mut sending).await;
+        self.count_dropped(sending.dropped);
+        self.unregister(&sending).await;
+        match sent.err().or(sending.failed) {
+            None => Ok(Delivery {
+                nodes: sending.delivered + sending.dropped,
+                delivered: sending.delivered,
+                dropped: sending.dropped,
+                certain: self.link.is_settled(self.limits.lease),
+            }),
             Some(_) if self.is_closed() => Err(SendError::Closed),
             Some(mut failure) => {
                 // Some nodes may have it.
-                failure.outcome_unknown |= delivery.delivered > 0;
+                failure.outcome_unknown |= sending.delivered > 0;
                 Err(failure.into())
             }
+        }
+    }
+
+    async fn send_to_all(&self, sending: &mut Sending<'_>) -> Result<(), Failure> {
+        let registry = self.keys.registry(sending.group);
+        let serial = self.link.session()?.serial();
+        let Some((reading, nodes)) = self.known_nodes.get(&registry, serial) else {
+            let nodes = self.in_time(self.read_registry(&registry)).await?;
+            self.send_to(&nodes, sending).await;
+            return Ok(());
+        };
+        self.send_to(&nodes, sending).await;
+        let serial = self.link.session()?.serial();
+        if sending.failed.is_some() || self.known_nodes.stands(&registry, reading, serial) {
+            return Ok(());
+        }
+        let reached: HashSet<NodeId> = nodes.iter().map(|(node, _)| *node).collect();
+        let mut missed = self.in_time(self.read_registry(&registry)).await?;
+        missed.retain(|(node, _)| !reached.contains(node));
+        self.send_to(&missed, sending).await;
+        Ok(())
+    }
+
+    async fn send_to(&self, nodes: &[Registered], sending: &mut Sending<'_>) {
+        let parcels = nodes.iter().map(|(node, _)| Parcel {
+            target: Target::Inbox(*node),
+            class: sending.class.clone(),
+            entry: sending.entry.clone(),
+        });
+        let verdicts = self.dispatch(parcels.collect()).await;
+        for (node, verdict) in nodes.iter().zip(verdicts) {
+            match verdict {
+                Ok(Verdict::Taken) => sending.delivered += 1,
+                Ok(Verdict::Full) => sending.dropped += 1,
+                // The registry was read before the members were looked for.
+                Ok(Verdict::Empty) => sending.gone.push(node.clone()),
+                Ok(Verdict::Gone) => {
+                    sending.dropped += 1;
+                    sending.gone.push(node.clone());
+                }
+                Err(failure) => sending.failed = Some(failure),
+            }
+        }
+    }
+
+    /// Removes nodes without members from the registry, if nobody has entered
+    /// them anew.
+    async fn unregister(&self, sending: &Sending<'_>) {
+        if sending.gone.is_empty() {
+            return;
+        }
+        let group = sending.group;
+        let removals = sending.gone.iter();
+        let removals = removals.map(|(node, token)| self.unregister_command(group, *node, token));
+        if let Err(error) = self.link.run(removals).await {
+            tracing::debug!(%error, %group, "a node without members stays registered");
         }
     }
 

@@ -22,8 +22,9 @@ use crate::accounts::Accounts;
 use crate::core::Core;
 use crate::failure::{BACKEND, Failure};
 use crate::keys::Keys;
+use crate::known_nodes::KnownNodes;
 use crate::lease::Tenancy;
-use crate::link::Link;
+use crate::link::{Link, News};
 use crate::options::RedisOptions;
 use crate::outgoing::Outgoing;
 use crate::receiver::RedisReceiver;
@@ -101,11 +102,15 @@ fn core(
     let node = NodeId::random(&*entropy);
     let keys = Keys::new(&options.prefix);
     let rooms = Arc::new(Rooms::default());
+    let known_nodes = Arc::new(KnownNodes::default());
     let link = Link::new(
         &options,
         Arc::clone(&clock),
         Arc::clone(&entropy),
-        Arc::clone(&rooms),
+        News {
+            rooms: Arc::clone(&rooms),
+            known_nodes: Arc::clone(&known_nodes),
+        },
     )?;
     Ok(Core {
         pool: link.dialer().pool(options.administration_connections)?,
@@ -119,6 +124,7 @@ fn core(
         keys,
         link,
         rooms,
+        known_nodes,
         accounts: Accounts::default(),
         outgoing: Outgoing::new(),
         tenancy: Tenancy::default(),

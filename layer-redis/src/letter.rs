@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use towpath_layer_core::{CodecError, GroupName, InboxEntry, MessageIds, decode, encode};
 
-use crate::outgoing::Class;
+use crate::parcels::Class;
 
 /// One element of an inbox list.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

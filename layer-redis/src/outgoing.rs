@@ -4,19 +4,20 @@
 //! gathers; then all of it leaves in one pipeline, one script for each channel
 //! or inbox. At low load a batch holds one message and leaves at once.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::iter::Peekable;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use towpath_layer_core::{ChannelName, GroupName, NodeId};
+use towpath_layer_core::{GroupName, NodeId};
 
 use crate::accounts::statistics_ttl_s;
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::parcels::{
+    BATCH_BYTES, BATCH_MAX, Class, Parcel, Target, Verdict, by_target, fitting, inbox_verdicts,
+};
 use crate::scripts::{CHANNEL_SEND, INBOX_PUSH};
 use crate::{LIST_GRACE, millis, value};
 
@@ -28,67 +29,31 @@ const BYTES_MAX: usize = 64 << 20;
 const OVERHEAD: usize = 256;
 /// Calls whose messages are gathered in one go.
 const GATHER_MAX: usize = 1_024;
-/// Messages in one pipeline.
-const BATCH_MAX: usize = 1_024;
-/// Bytes in one pipeline; one message more may go with them.
-const BATCH_BYTES: usize = 1 << 20;
-
 /// The keys of an inbox itself; those of groups stand behind them.
 const INBOX_KEYS: usize = 4;
 
-/// Where a message goes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Target {
-    Channel(ChannelName),
-    Inbox(NodeId),
-}
-
-/// How an inbox treats an entry when it is full.
-#[derive(Debug, Clone)]
-pub(crate) enum Class {
-    /// It is refused; so is every message for a channel.
-    Bounded,
-    /// It is for the members of a group; it is refused, and the node learns
-    /// that it misses something.
-    Group(GroupName),
-    /// It is taken.
-    Unbounded,
-}
-
-/// What became of a message that Redis has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Taken,
-    Full,
-    /// The node has no lease.
-    Gone,
-    /// Nobody there wants it: the node has no members of the group.
-    Empty,
-}
-
-/// One message on its way.
+/// Messages that go together, and who waits for them.
 #[derive(Debug)]
-pub(crate) struct Parcel {
-    pub(crate) target: Target,
-    pub(crate) class: Class,
-    pub(crate) entry: Bytes,
+struct Call {
+    parcels: Vec<Parcel>,
+    answer: oneshot::Sender<Vec<Result<Verdict, Failure>>>,
+    /// Keeps the bytes of the call counted.
+    held: Arc<OwnedSemaphorePermit>,
 }
 
-#[derive(Debug)]
-struct Job {
-    parcel: Parcel,
-    answer: oneshot::Sender<Result<Verdict, Failure>>,
-    /// Keeps the bytes of its call counted.
-    _held: Arc<OwnedSemaphorePermit>,
+impl Call {
+    fn bytes(&self) -> usize {
+        self.parcels.iter().map(|parcel| parcel.entry.len()).sum()
+    }
 }
 
-type Answer = oneshot::Receiver<Result<Verdict, Failure>>;
+type Answer = oneshot::Receiver<Vec<Result<Verdict, Failure>>>;
 
-/// The way to the writing task; the messages of one call go together.
+/// The way to the writing task.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    calls: mpsc::Sender<Vec<Job>>,
-    queue: Mutex<Option<mpsc::Receiver<Vec<Job>>>>,
+    calls: mpsc::Sender<Call>,
+    queue: Mutex<Option<mpsc::Receiver<Call>>>,
     bytes: Arc<Semaphore>,
 }
 
@@ -109,21 +74,26 @@ impl Outgoing {
         held.map_err(|_| Failure::ended())
     }
 
-    async fn submit(&self, parcels: Vec<Parcel>) -> Result<Vec<Answer>, Failure> {
+    /// Hands messages to the writing task; what does not fit into one pipeline
+    /// goes in several, with an answer for each.
+    async fn submit(&self, mut parcels: Vec<Parcel>) -> Result<Vec<Answer>, Failure> {
         let sizes = parcels.iter().map(|parcel| parcel.entry.len() + OVERHEAD);
         let held = Arc::new(self.hold(sizes.sum()).await?);
-        let mut answers = Vec::with_capacity(parcels.len());
-        let jobs = parcels.into_iter().map(|parcel| {
+        let mut answers = Vec::with_capacity(1);
+        while !parcels.is_empty() {
+            let rest = parcels.split_off(fitting(&parcels));
             let (answer, receiver) = oneshot::channel();
-            answers.push(receiver);
-            Job {
-                parcel,
+            let call = Call {
+                parcels: std::mem::replace(&mut parcels, rest),
                 answer,
-                _held: Arc::clone(&held),
+                held: Arc::clone(&held),
+            };
+            if self.calls.send(call).await.is_err() {
+                // Nobody sends any more.
+                break;
             }
-        });
-        let sent = self.calls.send(jobs.collect()).await;
-        sent.map_err(|_| Failure::ended())?;
+            answers.push(receiver);
+        }
         Ok(answers)
     }
 }
@@ -142,8 +112,9 @@ impl Core {
             match self.outgoing.submit(parcels).await {
                 Ok(answers) => {
                     for answer in answers {
-                        verdicts.push(answer.await.unwrap_or_else(|_| Err(Failure::ended())));
+                        verdicts.extend(answer.await.unwrap_or_default());
                     }
+                    verdicts.resize(count, Err(Failure::ended()));
                 }
                 Err(failure) => verdicts.resize(count, Err(failure)),
             }
@@ -167,36 +138,48 @@ impl Core {
         let Some(mut queue) = self.outgoing.queue.lock().take() else {
             return;
         };
-        let mut calls = Vec::with_capacity(GATHER_MAX);
-        while queue.recv_many(&mut calls, GATHER_MAX).await > 0 {
-            let mut jobs: Vec<_> = calls.drain(..).flatten().collect();
-            while !jobs.is_empty() {
-                let batch = next_batch(&mut jobs);
-                self.write(batch).await;
+        let mut gathered = Vec::with_capacity(GATHER_MAX);
+        while queue.recv_many(&mut gathered, GATHER_MAX).await > 0 {
+            let mut calls = gathered.drain(..).peekable();
+            while calls.peek().is_some() {
+                self.write(next_batch(&mut calls)).await;
             }
         }
     }
 
-    async fn write(&self, jobs: Vec<Job>) {
-        let batches = by_target(jobs);
+    async fn write(&self, calls: Vec<Call>) {
+        let (parcels, waiting): (Vec<_>, Vec<_>) = calls
+            .into_iter()
+            .map(|call| {
+                let waiting = (call.parcels.len(), call.answer, call.held);
+                (call.parcels, waiting)
+            })
+            .unzip();
+        let parcels: Vec<_> = parcels.into_iter().flatten().collect();
+        let batches = by_target(&parcels);
         let commands = batches
             .iter()
-            .map(|(target, jobs)| self.command(target, jobs));
+            .map(|(target, places)| self.command(target, &parcels, places));
+        let mut verdicts = vec![None; parcels.len()];
         match self.link.run(commands).await {
             Ok(answers) => {
-                for ((target, jobs), answer) in batches.into_iter().zip(answers) {
-                    self.settle(&target, jobs, answer);
+                for ((target, places), answer) in batches.iter().zip(answers) {
+                    self.settle(target, places, answer, &mut verdicts);
                 }
             }
-            Err(failure) => {
-                for job in batches.into_iter().flat_map(|(_, jobs)| jobs) {
-                    tell(job, Err(failure.clone()));
-                }
-            }
+            Err(failure) => verdicts.fill(Some(Err(failure))),
+        }
+        let mut verdicts = verdicts
+            .into_iter()
+            .map(|verdict| verdict.unwrap_or_else(|| Err(Failure::unexpected())));
+        for (count, answer, _held) in waiting {
+            // A caller that has given up is not told.
+            let _told = answer.send(verdicts.by_ref().take(count).collect());
         }
     }
 
-    fn command(&self, target: &Target, jobs: &[Job]) -> Cmd {
+    fn command(&self, target: &Target, parcels: &[Parcel], places: &[usize]) -> Cmd {
+        let parcels = places.iter().filter_map(|place| parcels.get(*place));
         match target {
             Target::Channel(channel) => {
                 let expiry = self.limits.expiry_of(channel);
@@ -212,32 +195,24 @@ impl Core {
                     .arg(millis(expiry))
                     .arg(millis(expiry + LIST_GRACE))
                     .arg(statistics_ttl_s(channel));
-                for job in jobs {
-                    command.arg(&*job.parcel.entry);
+                for parcel in parcels {
+                    command.arg(&*parcel.entry);
                 }
                 command
             }
-            Target::Inbox(node) => self.inbox_command(*node, jobs),
+            Target::Inbox(node) => self.inbox_command(*node, &parcels.collect::<Vec<_>>()),
         }
     }
 
-    fn inbox_command(&self, node: NodeId, jobs: &[Job]) -> Cmd {
+    fn inbox_command(&self, node: NodeId, parcels: &[&Parcel]) -> Cmd {
         let node = self.keys.node(node);
         let mut groups: Vec<&GroupName> = Vec::new();
-        let mut classes = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            classes.push(match &job.parcel.class {
-                Class::Bounded => "b".to_owned(),
-                Class::Unbounded => "u".to_owned(),
-                Class::Group(group) => {
-                    let place = groups.iter().position(|known| *known == group);
-                    let place = place.unwrap_or_else(|| {
-                        groups.push(group);
-                        groups.len() - 1
-                    });
-                    (INBOX_KEYS + place + 1).to_string()
-                }
-            });
+        for parcel in parcels {
+            if let Class::Group(group) = &parcel.class
+                && !groups.contains(&group)
+            {
+                groups.push(group);
+            }
         }
         let members: Vec<_> = groups.iter().map(|group| node.members(group)).collect();
         let keys: [&str; INBOX_KEYS] = [&node.lease, &node.inbox, &node.bytes, &node.gap];
@@ -247,90 +222,69 @@ impl Core {
             .arg(self.limits.inbox_entries_max)
             .arg(self.limits.inbox_bytes_max)
             .arg(millis(self.inbox_ttl()));
-        for (job, class) in jobs.iter().zip(classes) {
-            command.arg(class).arg(&*job.parcel.entry);
+        for parcel in parcels {
+            match &parcel.class {
+                Class::Bounded => command.arg("b"),
+                Class::Unbounded => command.arg("u"),
+                Class::Group(group) => {
+                    let place = groups.iter().position(|known| *known == group);
+                    command.arg(INBOX_KEYS + place.unwrap_or_default() + 1)
+                }
+            };
+        }
+        for parcel in parcels {
+            command.arg(&*parcel.entry);
         }
         command
     }
 
-    fn settle(&self, target: &Target, jobs: Vec<Job>, answer: Result<Value, Failure>) {
-        let verdicts = match target {
+    /// Puts down what became of the messages for one target.
+    fn settle(
+        &self,
+        target: &Target,
+        places: &[usize],
+        answer: Result<Value, Failure>,
+        verdicts: &mut [Option<Result<Verdict, Failure>>],
+    ) {
+        let answer = match target {
             Target::Channel(channel) => answer.and_then(|answer| {
                 let taken = usize::try_from(value::int(&answer)?).unwrap_or(0);
                 if taken > 0 {
                     self.accounts.sent(channel);
                 }
-                let mut verdicts = vec![Verdict::Taken; taken.min(jobs.len())];
-                verdicts.resize(jobs.len(), Verdict::Full);
+                let mut verdicts = vec![Verdict::Taken; taken.min(places.len())];
+                verdicts.resize(places.len(), Verdict::Full);
                 Ok(verdicts)
             }),
-            Target::Inbox(_) => answer.and_then(inbox_verdicts),
+            Target::Inbox(_) => answer.and_then(|answer| inbox_verdicts(answer, places.len())),
         };
-        match verdicts {
-            Ok(verdicts) if verdicts.len() == jobs.len() => {
-                for (job, verdict) in jobs.into_iter().zip(verdicts) {
-                    tell(job, Ok(verdict));
-                }
+        for (number, place) in places.iter().enumerate() {
+            let verdict = match &answer {
+                Ok(answer) => answer.get(number).copied().ok_or_else(Failure::unexpected),
+                Err(failure) => Err(failure.clone()),
+            };
+            if let Some(slot) = verdicts.get_mut(*place) {
+                *slot = Some(verdict);
             }
-            Ok(_) => jobs
-                .into_iter()
-                .for_each(|job| tell(job, Err(Failure::unexpected()))),
-            Err(failure) => jobs
-                .into_iter()
-                .for_each(|job| tell(job, Err(failure.clone()))),
         }
     }
 }
 
-fn inbox_verdicts(answer: Value) -> Result<Vec<Verdict>, Failure> {
-    let verdict = |value: Value| {
-        Ok(match value::int(&value)? {
-            0 => Verdict::Taken,
-            1 => Verdict::Full,
-            2 => Verdict::Gone,
-            3 => Verdict::Empty,
-            _ => return Err(Failure::unexpected()),
-        })
-    };
-    value::list(answer)?.into_iter().map(verdict).collect()
-}
-
-/// Takes what goes into the next pipeline off the front.
-fn next_batch(jobs: &mut Vec<Job>) -> Vec<Job> {
-    let mut bytes = 0;
-    let fits = |job: &&Job| {
-        let fits = bytes < BATCH_BYTES;
-        bytes += job.parcel.entry.len();
+/// Takes the calls that go into the next pipeline; at least one, if there is one.
+fn next_batch(calls: &mut Peekable<impl Iterator<Item = Call>>) -> Vec<Call> {
+    let mut batch = Vec::new();
+    let (mut messages, mut bytes) = (0, 0);
+    let mut fits = |call: &Call| {
+        messages += call.parcels.len();
+        let fits = messages <= BATCH_MAX && bytes < BATCH_BYTES;
+        bytes += call.bytes();
         fits
     };
-    let count = jobs.iter().take(BATCH_MAX).take_while(fits).count();
-    let rest = jobs.split_off(count);
-    let mut batch = std::mem::replace(jobs, rest);
-    // Nobody waits for these any more: they were given up before they left.
-    batch.retain(|job| !job.answer.is_closed());
-    batch
-}
-
-/// Gathers jobs with the same target, in order.
-fn by_target(jobs: Vec<Job>) -> Vec<(Target, Vec<Job>)> {
-    let mut places = HashMap::new();
-    let mut batches: Vec<(Target, Vec<Job>)> = Vec::new();
-    for job in jobs {
-        let place = match places.entry(job.parcel.target.clone()) {
-            Entry::Occupied(place) => *place.get(),
-            Entry::Vacant(place) => {
-                batches.push((job.parcel.target.clone(), Vec::new()));
-                *place.insert(batches.len() - 1)
-            }
-        };
-        if let Some((_, batch)) = batches.get_mut(place) {
-            batch.push(job);
+    while let Some(call) = calls.next_if(&mut fits) {
+        // Nobody waits for those that were given up before they left.
+        if !call.answer.is_closed() {
+            batch.push(call);
         }
     }
-    batches
-}
-
-fn tell(job: Job, verdict: Result<Verdict, Failure>) {
-    // A caller that has given up is not told.
-    let _told = job.answer.send(verdict);
+    batch
 }

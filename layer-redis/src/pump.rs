@@ -10,29 +10,13 @@ use towpath_layer_core::{Counter, GroupName, InboxEntry, InboxSink, LocalId, Ref
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::failure::{Failure, is_no_script};
+use crate::intake::{Batch, Intake};
 use crate::letter::Letter;
 use crate::link::{BLOCK, Blocking};
-use crate::scripts::{self, INBOX_DRAIN};
+use crate::scripts::{self, INBOX_SETTLE};
 use crate::value;
 
-/// Entries that the wait itself takes.
-const FIRST_MAX: usize = 16;
-/// Entries that one step takes behind those.
-const BATCH_MAX: usize = 512;
-/// Bytes that one step takes; one entry more may go with them.
-const BATCH_BYTES: usize = 1 << 20;
-
-/// What one step took from the inbox.
-#[derive(Debug, Default)]
-struct Batch {
-    letters: Vec<Vec<u8>>,
-    /// Whether group messages were refused since the last step.
-    gap: bool,
-    /// Whether something is due that may have waited for room.
-    is_due: bool,
-}
-
-/// How long the wait inside Redis lasts while there are chores left.
+/// How long the wait inside Redis lasts while there is something left to do.
 const SHORT_BLOCK: f64 = 0.25;
 
 /// What batches ask of the node itself.
@@ -106,19 +90,17 @@ impl Core {
         backoff: &mut Backoff<'_>,
         chores: &mut Chores,
     ) -> Failure {
-        // What the wait took in the last step; the inbox still counts it.
-        let mut credit = 0;
+        let mut intake = Intake::default();
         loop {
             let hurries = !chores.is_empty();
-            let batch = self.next_batch(&mut connection, &mut credit, hurries);
-            match batch.await {
-                Ok(batch) => {
-                    let is_due = batch.is_due;
-                    self.deliver(batch, chores).await;
-                    if is_due && let Err(error) = self.deliver_due().await {
-                        tracing::debug!(%error, "what is due waits for redis");
-                    }
+            let next = async {
+                if intake.is_due {
+                    self.settle_intake(&mut connection, &mut intake).await?;
                 }
+                self.next_batch(&mut connection, &mut intake, hurries).await
+            };
+            match next.await {
+                Ok(batch) => self.deliver(batch.letters, chores).await,
                 Err(error) => return error,
             }
             // What cannot be done now is done later: the inbox does not wait.
@@ -129,15 +111,15 @@ impl Core {
         }
     }
 
-    /// Waits for entries and takes what is there, in one exchange.
+    /// Waits for entries and takes what is there, without a script.
     async fn next_batch(
         &self,
         connection: &mut Blocking,
-        credit: &mut usize,
+        intake: &mut Intake,
         hurries: bool,
     ) -> Result<Batch, Failure> {
         let own = &self.own;
-        let block = if hurries {
+        let block = if hurries || intake.entries > 0 {
             SHORT_BLOCK
         } else {
             BLOCK.as_secs_f64()
@@ -150,8 +132,39 @@ impl Core {
             .arg(&own.inbox)
             .arg("LEFT")
             .arg("COUNT")
-            .arg(FIRST_MAX);
-        let mut drain = INBOX_DRAIN.call([
+            .arg(intake.batch);
+        pipeline.cmd("EXISTS").arg(&own.gap).arg(&own.room);
+        let mut answers = connection.exchange(&pipeline).await?.into_iter();
+        let (Some(waited), Some(marks)) = (answers.next(), answers.next()) else {
+            return Err(Failure::unexpected());
+        };
+        let letters: Vec<_> = match waited {
+            Value::Nil => Vec::new(),
+            Value::ServerError(error) => return Err(Failure::refused(error)),
+            waited => {
+                let [_, entries] = value::array(waited)?;
+                let entries = value::list(entries)?.into_iter();
+                entries
+                    .filter_map(|entry| value::bytes(entry).ok())
+                    .collect()
+            }
+        };
+        let batch = Batch {
+            letters,
+            is_marked: value::int(&marks).unwrap_or(0) > 0,
+        };
+        intake.took(&batch, &self.limits);
+        Ok(batch)
+    }
+
+    /// Counts off what was taken, and does what that makes possible.
+    async fn settle_intake(
+        &self,
+        connection: &mut Blocking,
+        intake: &mut Intake,
+    ) -> Result<(), Failure> {
+        let own = &self.own;
+        let mut settle = INBOX_SETTLE.call([
             &*own.inbox,
             &own.bytes,
             &own.gap,
@@ -160,55 +173,46 @@ impl Core {
             &own.tombs,
             &own.delayed,
         ]);
-        drain
-            .arg(BATCH_MAX)
-            .arg(BATCH_BYTES)
-            .arg(*credit)
-            .arg(&own.topic);
-        pipeline.add_command(drain);
-        let mut answers = connection.exchange(&pipeline).await?.into_iter();
-        let (Some(waited), Some(drained)) = (answers.next(), answers.next()) else {
-            return Err(Failure::unexpected());
-        };
-        let mut batch = Batch::default();
-        match waited {
-            Value::Nil => {}
-            Value::ServerError(error) => return Err(Failure::refused(error)),
-            waited => {
-                let [_, entries] = value::array(waited)?;
-                batch.take(value::list(entries)?);
-            }
-        }
-        let waited_bytes = batch.letters.iter().map(Vec::len).sum();
-        match drained {
-            Value::ServerError(error) if is_no_script(&error) => {
+        settle.arg(intake.bytes).arg(&own.topic);
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(settle);
+        let answer = connection.exchange(&pipeline).await?.into_iter().next();
+        let flags = match answer {
+            Some(Value::ServerError(error)) if is_no_script(&error) => {
                 let mut loads = Pipeline::new();
                 for load in scripts::load_all() {
                     loads.add_command(load);
                 }
                 connection.exchange(&loads).await?;
-                *credit += waited_bytes;
+                return Ok(());
             }
-            // What has been taken is delivered; the next step fails too.
-            Value::ServerError(error) => tracing::warn!(code = error.code(), "draining the inbox"),
-            drained => {
-                let mut drained = value::list(drained)?.into_iter();
-                let flags = value::int(&drained.next().ok_or_else(Failure::unexpected)?)?;
-                batch.gap = flags & 1 != 0;
-                batch.is_due = flags & 4 != 0;
-                batch.take(drained);
-                // An inbox that was emptied counts from nothing.
-                *credit = if flags & 2 == 0 { waited_bytes } else { 0 };
+            // It is tried again with the next step.
+            Some(Value::ServerError(error)) => {
+                tracing::warn!(code = error.code(), "settling what came from the inbox");
+                return Ok(());
             }
+            Some(flags) => value::int(&flags)?,
+            None => return Err(Failure::unexpected()),
+        };
+        intake.settled();
+        if flags & 1 != 0
+            && let Some(sink) = self.sink()
+        {
+            sink.mark_gap();
         }
-        Ok(batch)
+        if flags & 2 != 0
+            && let Err(error) = self.deliver_due().await
+        {
+            tracing::debug!(%error, "what is due waits for redis");
+        }
+        Ok(())
     }
 
-    async fn deliver(&self, batch: Batch, chores: &mut Chores) {
+    async fn deliver(&self, letters: Vec<Vec<u8>>, chores: &mut Chores) {
         let Some(sink) = self.sink() else {
             return;
         };
-        for letter in batch.letters {
+        for letter in letters {
             match Letter::read(&letter) {
                 Ok(Letter::Fence(group)) => {
                     chores.leave.insert(group);
@@ -224,9 +228,6 @@ impl Core {
                     tracing::warn!(%error, "a letter was refused");
                 }
             }
-        }
-        if batch.gap {
-            sink.mark_gap();
         }
     }
 
@@ -285,14 +286,6 @@ impl Core {
 impl Chores {
     fn is_empty(&self) -> bool {
         self.register.is_empty() && self.leave.is_empty() && self.undo.is_empty()
-    }
-}
-
-impl Batch {
-    fn take(&mut self, entries: impl IntoIterator<Item = Value>) {
-        let entries = entries.into_iter();
-        self.letters
-            .extend(entries.filter_map(|entry| value::bytes(entry).ok()));
     }
 }
 

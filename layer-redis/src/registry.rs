@@ -8,11 +8,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use redis::Cmd;
+use redis::{Cmd, Value};
 use towpath_layer_core::{GroupName, NodeId};
 
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::known_nodes::Registered;
 use crate::scripts::REGISTRY_REMOVE;
 use crate::{millis, value};
 
@@ -67,19 +68,32 @@ impl Core {
         Ok(())
     }
 
-    /// The nodes with members of a group, and their tokens.
-    pub(crate) async fn nodes_of(
-        &self,
-        group: &GroupName,
-    ) -> Result<Vec<(NodeId, String)>, Failure> {
+    /// The nodes with members of a group, and their tokens, as they are now.
+    pub(crate) async fn nodes_of(&self, group: &GroupName) -> Result<Vec<Registered>, Failure> {
         let mut command = redis::cmd("HGETALL");
         command.arg(self.keys.registry(group));
-        let entries = value::pairs(self.link.run_one(command).await?)?;
-        let entry = |(node, token)| {
-            let node = NodeId::from_str(&value::text(node)?).map_err(Failure::known)?;
-            Ok((node, value::text(token)?))
-        };
-        entries.into_iter().map(entry).collect()
+        registered(self.link.run_one(command).await?)
+    }
+
+    /// The same, and has the server tell of changes, so that it need not be asked
+    /// the next time.
+    pub(crate) async fn read_registry(&self, registry: &str) -> Result<Vec<Registered>, Failure> {
+        let session = self.link.session()?;
+        let mut command = redis::cmd("HGETALL");
+        command.arg(registry);
+        if !session.tracks() {
+            return registered(self.link.run_one(command).await?);
+        }
+        let reading = self.known_nodes.begin(registry, session.serial());
+        let mut caching = redis::cmd("CLIENT");
+        caching.arg("CACHING").arg("YES");
+        let mut answers = self.link.run_on(&session, [caching, command]).await?;
+        let nodes = registered(answers.pop().ok_or_else(Failure::unexpected)??)?;
+        // Without the first of the two nobody is told of changes.
+        if matches!(answers.pop(), Some(Ok(_))) {
+            self.known_nodes.put(registry, reading, &nodes);
+        }
+        Ok(nodes)
     }
 
     /// Leaves the registry of groups whose fences have come out of the inbox
@@ -127,4 +141,12 @@ impl Core {
         }
         Ok(())
     }
+}
+
+fn registered(answer: Value) -> Result<Vec<Registered>, Failure> {
+    let entry = |(node, token)| {
+        let node = NodeId::from_str(&value::text(node)?).map_err(Failure::known)?;
+        Ok((node, value::text(token)?))
+    };
+    value::pairs(answer)?.into_iter().map(entry).collect()
 }

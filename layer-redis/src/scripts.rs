@@ -59,7 +59,7 @@ scripts! {
     CHANNEL_ROOM "scripts/channel_room.lua";
     CHANNEL_STATISTICS "scripts/channel_statistics.lua" with DELAYED;
     INBOX_PUSH "scripts/inbox_push.lua";
-    INBOX_DRAIN "scripts/inbox_drain.lua" with DELAYED;
+    INBOX_SETTLE "scripts/inbox_settle.lua" with DELAYED;
     INBOX_ROOM "scripts/inbox_room.lua";
     INBOX_DELAY "scripts/inbox_delay.lua" with DELAYED;
     INBOX_DELIVER "scripts/inbox_deliver.lua" with DELAYED;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::outgoing::Target;
+use crate::parcels::Target;
 use crate::scripts::{DELAY_CLAIM, DELAY_RELEASE};
 use crate::{millis, value};
 

@@ -22,7 +22,7 @@ use crate::channels::written;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::letter::Letter;
-use crate::outgoing::Target;
+use crate::parcels::Target;
 use crate::scripts::{
     CHANNEL_ADMIT, CHANNEL_DELAY, DELAY_CANCEL, DELAY_REGISTER, INBOX_DELAY, INBOX_DELIVER, Script,
 };

@@ -9,7 +9,7 @@ use towpath_layer_core::{ChannelKind, ChannelName, LocalId, NodeId};
 use crate::accounts::CHANNELS_MAX;
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::outgoing::Target;
+use crate::parcels::Target;
 use crate::value;
 
 /// Stands before a node; no channel has such a name.

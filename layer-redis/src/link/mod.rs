@@ -20,6 +20,7 @@ use towpath_layer_core::{Clock, Entropy};
 
 use crate::backoff::Backoff;
 use crate::failure::{Failure, is_no_script, is_unfit};
+use crate::known_nodes::KnownNodes;
 use crate::options::RedisOptions;
 use crate::rooms::Rooms;
 use crate::scripts;
@@ -36,7 +37,7 @@ pub(crate) struct Link {
     reconnect_pause_max: Duration,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    rooms: Arc<Rooms>,
+    news: News,
     pub(crate) time: ServerTime,
     current: watch::Sender<Option<Arc<Session>>>,
     next_serial: AtomicU64,
@@ -45,6 +46,13 @@ pub(crate) struct Link {
     back_since: Mutex<Option<Duration>>,
     /// Why there is no connection, for those who ask for one.
     last_failure: Mutex<Option<Failure>>,
+}
+
+/// Who hears what the server says unasked.
+#[derive(Debug, Clone)]
+pub(crate) struct News {
+    pub(crate) rooms: Arc<Rooms>,
+    pub(crate) known_nodes: Arc<KnownNodes>,
 }
 
 /// The life of a backend's data.
@@ -62,14 +70,14 @@ impl Link {
         options: &RedisOptions,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        rooms: Arc<Rooms>,
+        news: News,
     ) -> Result<Self, Failure> {
         Ok(Self {
             dialer: Dialer::new(options)?,
             reconnect_pause_max: options.reconnect_pause_max,
             clock,
             entropy,
-            rooms,
+            news,
             time: ServerTime::default(),
             current: watch::Sender::new(None),
             next_serial: AtomicU64::new(1),
@@ -115,6 +123,15 @@ impl Link {
         commands: impl IntoIterator<Item = Cmd>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         let session = self.session()?;
+        self.run_on(&session, commands).await
+    }
+
+    /// The same, on this connection and no other.
+    pub(crate) async fn run_on(
+        &self,
+        session: &Session,
+        commands: impl IntoIterator<Item = Cmd>,
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         let mut pipeline = Pipeline::new();
         for command in commands {
             pipeline.add_command(command);
@@ -123,7 +140,7 @@ impl Link {
         let forgotten =
             |answer: &Value| matches!(answer, Value::ServerError(error) if is_no_script(error));
         if answers.iter().any(forgotten) {
-            self.repeat(&session, &pipeline, &mut answers, forgotten)
+            self.repeat(session, &pipeline, &mut answers, forgotten)
                 .await?;
         }
         let fitness = answers.iter().find_map(|answer| match answer {
@@ -227,6 +244,8 @@ impl Link {
                 }
             }
             self.current.send_replace(None);
+            // What was read through it is told to nobody any more.
+            self.news.known_nodes.forget_all();
             tokio::select! {
                 () = backoff.pause() => {}
                 () = end.cancelled() => {}
@@ -236,7 +255,7 @@ impl Link {
 
     async fn establish(&self) -> Result<Session, Failure> {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        let session = Session::establish(&self.dialer, &self.rooms, serial).await?;
+        let session = Session::establish(&self.dialer, &self.news, serial).await?;
         let asked = self.clock.now();
         let server_ms = session.time_ms().await?;
         self.time.replace(asked, self.clock.now(), server_ms);

@@ -1,6 +1,5 @@
 //! One connection for commands, from its making to its breaking.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -9,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
 use crate::failure::Failure;
-use crate::rooms::Rooms;
+use crate::link::News;
 use crate::{scripts, value};
 
 /// The first version that can wait for several messages on several lists.
@@ -22,18 +21,19 @@ pub(crate) struct Session {
     serial: u64,
     run_id: String,
     uptime: Duration,
+    tracks: bool,
     broken: CancellationToken,
 }
 
 impl Session {
     pub(super) async fn establish(
         dialer: &Dialer,
-        rooms: &Arc<Rooms>,
+        news: &News,
         serial: u64,
     ) -> Result<Self, Failure> {
         let broken = CancellationToken::new();
         let connection = dialer
-            .commands(listener(Arc::clone(rooms), broken.clone()))
+            .commands(listener(news.clone(), broken.clone()))
             .await
             .map_err(Failure::lost)?;
         let mut session = Self {
@@ -41,6 +41,7 @@ impl Session {
             serial,
             run_id: String::new(),
             uptime: Duration::ZERO,
+            tracks: false,
             broken,
         };
         let mut greeting = Pipeline::new();
@@ -48,7 +49,15 @@ impl Session {
         for load in scripts::load_all() {
             greeting.add_command(load);
         }
-        let mut answers = session.exchange(&greeting).await?.into_iter();
+        // Whoever may not do this reads registries each time.
+        greeting
+            .cmd("CLIENT")
+            .arg("TRACKING")
+            .arg("ON")
+            .arg("OPTIN");
+        let mut answers = session.exchange(&greeting).await?;
+        session.tracks = matches!(answers.pop(), Some(Value::Okay));
+        let mut answers = answers.into_iter();
         for answer in answers.as_slice() {
             if let Value::ServerError(error) = answer {
                 return Err(Failure::refused(error.clone()));
@@ -80,6 +89,12 @@ impl Session {
     /// How long the server had lived when this connection was made.
     pub(super) fn uptime(&self) -> Duration {
         self.uptime
+    }
+
+    /// Whether the server tells of changes to what is read after asking for that
+    /// (`CLIENT CACHING`).
+    pub(crate) fn tracks(&self) -> bool {
+        self.tracks
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -143,9 +158,10 @@ pub(super) fn time_ms(answer: Value) -> Result<u64, Failure> {
     Ok(number(seconds)? * 1_000 + number(micros)? / 1_000)
 }
 
-/// Takes what comes unasked: the end of the connection, and news of room.
+/// Takes what comes unasked: the end of the connection, and news of room and of
+/// registries. It is called before any later answer is given to whoever waits.
 fn listener(
-    rooms: Arc<Rooms>,
+    news: News,
     broken: CancellationToken,
 ) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
     move |info| {
@@ -155,7 +171,17 @@ fn listener(
                 if let Ok([topic, freed]) = value::array(Value::Array(info.data))
                     && let (Ok(topic), Ok(freed)) = (value::text(topic), value::text(freed))
                 {
-                    rooms.wake(&topic, freed.parse().unwrap_or(0));
+                    news.rooms.wake(&topic, freed.parse().unwrap_or(0));
+                }
+            }
+            PushKind::Invalidate => {
+                let keys = info.data.into_iter().next().unwrap_or(Value::Nil);
+                match value::texts(keys) {
+                    Ok(keys) if !keys.is_empty() => {
+                        keys.iter().for_each(|key| news.known_nodes.forget(key));
+                    }
+                    // Everything was deleted, or who knows.
+                    _ => news.known_nodes.forget_all(),
                 }
             }
             _ => {}

@@ -171,14 +171,10 @@ impl Desk {
         }
     }
 
-    /// Puts down what was taken. Says whether a call waits for it.
-    pub(super) fn put(&self, taken: impl Iterator<Item = Taken>) -> bool {
-        let mut state = self.state.lock();
-        state.taken.extend(taken);
-        let awaited = state.wanted > 0;
-        drop(state);
+    /// Puts down what was taken.
+    pub(super) fn put(&self, taken: impl Iterator<Item = Taken>) {
+        self.state.lock().taken.extend(taken);
         self.filled.notify_one();
-        awaited
     }
 
     /// Takes everything away, to give it back.

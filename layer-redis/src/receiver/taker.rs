@@ -26,6 +26,9 @@ pub(super) struct Taker {
     core: Arc<Core>,
     channels: Arc<[ChannelName]>,
     lists: Vec<String>,
+    /// What is there while somebody waits for room on one of the channels: a
+    /// sender, or a message that is due.
+    marks: Vec<String>,
     /// The channels in the order in which they are looked at: the one that was
     /// served last comes last, so none starves another.
     order: Vec<usize>,
@@ -36,11 +39,14 @@ pub(super) struct Taker {
 impl Taker {
     pub(super) fn new(core: Arc<Core>, channels: Arc<[ChannelName]>, desk: Arc<Desk>) -> Self {
         let lists = channels.iter().map(|name| core.keys.list(name)).collect();
+        let keys = channels.iter().map(|name| core.keys.channel(name));
+        let marks = keys.flat_map(|keys| [keys.room, keys.delayed]).collect();
         let order = (0..channels.len()).collect();
         Self {
             core,
             channels,
             lists,
+            marks,
             order,
             desk,
             connection: None,
@@ -88,6 +94,7 @@ impl Taker {
             pipeline.arg(self.lists.get(*index));
         }
         pipeline.arg("LEFT").arg("COUNT").arg(max.min(STEP_MAX));
+        pipeline.cmd("EXISTS").arg(&self.marks);
         let id = connection.id();
         let answers = {
             let waiting = connection.exchange(&pipeline);
@@ -97,10 +104,17 @@ impl Taker {
                 () = self.unblock_when_unwanted(id) => waiting.await?,
             }
         };
-        match answers.into_iter().next() {
+        let mut answers = answers.into_iter();
+        match answers.next() {
             Some(Value::ServerError(error)) => return Err(Failure::refused(error)),
             Some(Value::Nil) => {}
-            Some(answer) => self.took(answer)?,
+            Some(answer) => {
+                self.took(answer)?;
+                let marks = answers.next().map_or(Ok(0), |marks| value::int(&marks));
+                if marks.unwrap_or(0) > 0 {
+                    self.core.accounts.hurry();
+                }
+            }
             None => return Err(Failure::unexpected()),
         }
         self.connection = Some(connection);
@@ -127,10 +141,7 @@ impl Taker {
             channel: index,
             entry,
         });
-        if !self.desk.put(taken) {
-            // No call will count these soon.
-            self.core.accounts.hurry();
-        }
+        self.desk.put(taken);
         Ok(())
     }
 

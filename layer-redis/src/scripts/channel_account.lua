@@ -25,6 +25,10 @@ if freed > 0 and redis.call('EXISTS', delayed) == 1 then
         - admit_due(list, statistics, ARGV[1], delayed, waiting, capacity, expiry, grace, now)
 end
 if freed > 0 and redis.call('EXISTS', room) == 1 then
-    redis.call('PUBLISH', ARGV[5], freed)
+    -- Others may have taken some of it meanwhile.
+    freed = math.min(freed, tonumber(ARGV[6]) - redis.call('LLEN', list))
+    if freed > 0 then
+        redis.call('PUBLISH', ARGV[5], freed)
+    end
 end
 return 1

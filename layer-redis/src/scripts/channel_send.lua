@@ -19,14 +19,16 @@ if length + asked > capacity then
 end
 local taken = math.min(asked, math.max(capacity - length, 0))
 local until_ms = struct.pack('>I8', now + expiry)
-for i = 5, 4 + taken do
-    redis.call('RPUSH', list, until_ms .. ARGV[i])
+local entries = {}
+for i = 1, taken do
+    entries[i] = until_ms .. ARGV[4 + i]
 end
 if taken > 0 then
+    append(list, entries)
     redis.call('PEXPIRE', list, ARGV[3])
-end
-if taken > 0 and ARGV[4] ~= '0' and redis.call('HINCRBY', statistics, 'sent', taken) == taken then
-    redis.call('EXPIRE', statistics, ARGV[4])
+    if ARGV[4] ~= '0' and redis.call('HINCRBY', statistics, 'sent', taken) == taken then
+        redis.call('EXPIRE', statistics, ARGV[4])
+    end
 end
 count(statistics, ARGV[4], 'full', asked - taken)
 count(statistics, ARGV[4], 'expired', expired)

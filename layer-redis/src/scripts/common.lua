@@ -31,6 +31,13 @@ local function drop_expired(list, now, entries_max, bytes_max)
     return dropped, false
 end
 
+-- Appends to a list, many at a time: each call costs more than what it appends.
+local function append(list, entries)
+    for first = 1, #entries, 512 do
+        redis.call('RPUSH', list, unpack(entries, first, math.min(first + 511, #entries)))
+    end
+end
+
 -- Makes a key live at least this long.
 local function keep(key, ttl_ms)
     if redis.call('PTTL', key) < ttl_ms then

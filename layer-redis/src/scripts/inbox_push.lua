@@ -1,43 +1,55 @@
--- Appends entries to a node's inbox; one verdict for each: 0 taken, 1 full,
--- 2 the node is gone, 3 the group has no members there.
+-- Appends entries to a node's inbox. Answers with nothing if all are taken, and
+-- else with one verdict for each: 0 taken, 1 full, 2 the node is gone, 3 the
+-- group has no members there.
 -- KEYS: lease, inbox, bytes, gap, then the members of each group sent to
--- ARGV: entries_max, bytes_max, ttl_ms, then class and entry for each; classes:
--- b bounded, u unbounded, and for a group the place of its members among the
--- keys; it is bounded, and refusing it is a gap
-local lease, inbox, bytes, gap = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local entries_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
-local verdicts = {}
-local alive = redis.call('EXISTS', lease) == 1
+-- ARGV: entries_max, bytes_max, ttl_ms, then the class of each entry, then each
+-- entry; classes: b bounded, u unbounded, and for a group the place of its
+-- members among the keys; it is bounded, and refusing it is a gap
+local inbox, bytes, gap = KEYS[2], KEYS[3], KEYS[4]
+local entries_max, bytes_max, ttl_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local asked = (#ARGV - 3) / 2
+local state = redis.call('MGET', KEYS[1], bytes)
+local alive = state[1]
 local length = alive and redis.call('LLEN', inbox) or 0
-local size = alive and tonumber(redis.call('GET', bytes) or 0) or 0
-local pushed = 0
-for i = 4, #ARGV, 2 do
-    local class, entry = ARGV[i], ARGV[i + 1]
-    local full = length >= entries_max or (size + #entry > bytes_max and length > 0)
-    local verdict = 0
+local size = tonumber(state[2] or 0)
+local is_new = length == 0
+local taken, verdicts, stands = {}, {}, {}
+local pushed, refused = 0, false
+for i = 1, asked do
+    local class, entry = ARGV[3 + i], ARGV[3 + asked + i]
     local members = KEYS[tonumber(class)]
+    local verdict = 0
+    if members and stands[class] == nil then
+        stands[class] = alive and redis.call('EXISTS', members) == 1
+    end
     if not alive then
         verdict = 2
-    elseif members and redis.call('EXISTS', members) == 0 then
+    elseif members and not stands[class] then
         verdict = 3
-    elseif full and class ~= 'u' then
+    elseif
+        class ~= 'u' and (length >= entries_max or (size + #entry > bytes_max and length > 0))
+    then
         verdict = 1
         if members then
             -- It lives for longer than any owner is too busy to look.
             redis.call('SET', gap, 1, 'EX', 86400)
         end
     else
-        redis.call('RPUSH', inbox, entry)
+        taken[#taken + 1] = entry
         length = length + 1
         size = size + #entry
         pushed = pushed + #entry
     end
-    verdicts[#verdicts + 1] = verdict
+    verdicts[i] = verdict
+    refused = refused or verdict ~= 0
 end
-if pushed > 0 then
+if #taken > 0 then
+    append(inbox, taken)
     redis.call('INCRBY', bytes, pushed)
-    -- The owner renews both with its lease; this is for a list made anew.
-    keep(inbox, tonumber(ARGV[3]))
-    keep(bytes, tonumber(ARGV[3]))
+    if is_new then
+        -- From now on the owner renews both, with its lease.
+        redis.call('PEXPIRE', inbox, ttl_ms)
+        redis.call('PEXPIRE', bytes, ttl_ms)
+    end
 end
-return verdicts
+return refused and verdicts or {}
