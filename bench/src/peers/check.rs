@@ -8,9 +8,9 @@ use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
 
 use super::client::Client;
-use super::left_over;
-use super::{Peer, prepare_all};
+use super::{Peer, layer, left_over, prepare_all};
 use crate::contender::{Contender, Dialect};
+use crate::groups;
 use crate::process::Server;
 
 /// Members of the room that is tried.
@@ -27,6 +27,13 @@ pub(crate) struct Options {
     /// Start each, try echo and rooms, stop it, and look whether a process is left.
     #[arg(long)]
     check: bool,
+    /// Instead of all this, measure channels_redis without sockets on this Redis; what
+    /// it keeps there is emptied.
+    #[arg(long, value_name = "URL")]
+    layer: Option<String>,
+    /// Messages to measure it with.
+    #[arg(long, default_value_t = 2_000, requires = "layer")]
+    messages: u32,
 }
 
 /// Prepares the peers, tries them if asked to, and says what came of it.
@@ -36,6 +43,11 @@ pub(crate) struct Options {
 /// If a peer that could be prepared does not do what it must. One that could not is
 /// said loudly and is no error.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    if let Some(url) = &options.layer {
+        let figures = layer::channels_redis(&options.cache, url, options.messages)?;
+        return Ok(write!(std::io::stdout(), "{}", layer::table(&figures))?);
+    }
+    groups::watch()?;
     let mut peers = options.peers.as_slice();
     if peers.is_empty() {
         peers = Peer::value_variants();

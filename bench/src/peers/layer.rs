@@ -19,13 +19,25 @@ pub(crate) struct LayerFigure {
     /// What was done, in words.
     pub(crate) case: String,
     /// Messages received, by all receivers together.
-    pub(crate) messages: u64,
+    pub(crate) messages: u32,
     /// The time it took.
     pub(crate) seconds: f64,
     /// Processor time of the Python process, sender and receivers in one.
     pub(crate) cpu_seconds: f64,
     /// Processor time of Redis.
     pub(crate) redis_cpu_seconds: f64,
+}
+
+impl LayerFigure {
+    /// Messages received in a second.
+    pub(crate) fn per_second(&self) -> f64 {
+        f64::from(self.messages) / self.seconds
+    }
+
+    /// A time of this case divided among its messages, in microseconds.
+    pub(crate) fn each_us(&self, seconds: f64) -> f64 {
+        seconds * 1e6 / f64::from(self.messages)
+    }
 }
 
 /// Sends and receives `messages` messages of 130 bytes over channels_redis on the Redis
@@ -50,6 +62,23 @@ pub(crate) fn channels_redis(
     figures(&answer)
 }
 
+/// The figures as a Markdown table.
+pub(crate) fn table(figures: &[LayerFigure]) -> String {
+    let mut table = "| channels_redis | messages a second | Python us each | Redis us each |\n\
+                     |---|--:|--:|--:|\n"
+        .to_owned();
+    for figure in figures {
+        table.push_str(&format!(
+            "| {} | {:.0} | {:.1} | {:.1} |\n",
+            figure.case,
+            figure.per_second(),
+            figure.each_us(figure.cpu_seconds),
+            figure.each_us(figure.redis_cpu_seconds),
+        ));
+    }
+    table
+}
+
 /// A line each; other lines are warnings.
 fn figures(answer: &str) -> anyhow::Result<Vec<LayerFigure>> {
     let lines = answer.lines().filter(|line| line.starts_with('{'));
@@ -72,6 +101,8 @@ mod tests {
         let read = figures(&format!("a warning\n{line}\n{line}")).unwrap();
         assert_eq!(read.len(), 2);
         assert_eq!(read[1].messages, 1000);
+        let expected = "| group of 10 | 6250 | 100.0 | 10.0 |\n";
+        assert!(table(&read[1..]).ends_with(expected), "{}", table(&read));
         assert!(figures("Traceback (most recent call last):").is_err());
     }
 }

@@ -11,7 +11,7 @@ mod channels;
 mod check;
 mod client;
 mod debian;
-mod layer;
+pub(crate) mod layer;
 mod left_over;
 mod nchan;
 mod node;
@@ -25,8 +25,6 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 pub(crate) use check::{Options, run};
-#[expect(unused_imports, reason = "wired by the runner")]
-pub(crate) use layer::{LayerFigure, channels_redis};
 
 use crate::contender::{Contender, Missing};
 use cache::Cache;

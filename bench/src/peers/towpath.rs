@@ -1,12 +1,11 @@
 //! Towpath itself with sockets and consumers in processes of their own, over Redis.
 
-use std::path::PathBuf;
-
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use super::cache::Cache;
 use super::redis;
 use crate::contender::{Contender, Launch};
+use crate::contenders;
 
 /// Starts the worker and becomes the interface server. `$0` is the program, `$1` the
 /// layer, `$2` the address.
@@ -15,7 +14,8 @@ const START: &str = r#""$0" worker --layer "$1" & exec "$0" interface --layer "$
 /// An interface server and a worker, one process each.
 pub(super) fn contender(cache: &Cache) -> anyhow::Result<Contender> {
     let (redis, version) = redis::program(cache)?;
-    let program = program()?.display().to_string();
+    let own = std::env::current_exe().context("cannot find this program")?;
+    let program = contenders::towpath(&own)?.display().to_string();
     let arguments = ["-c", START, &program, redis::URL, "127.0.0.1:{port}"];
     let launch = Launch::new("sh", arguments)
         .with("TOWPATH__LOG__FILTER", "warn")
@@ -25,16 +25,4 @@ pub(super) fn contender(cache: &Cache) -> anyhow::Result<Contender> {
         sides: vec![redis::side(redis)],
         ..Contender::new("towpath-redis", &about, launch)
     })
-}
-
-/// The `towpath` that was built beside this program.
-fn program() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find this program")?;
-    let towpath = own.with_file_name("towpath");
-    ensure!(
-        towpath.is_file(),
-        "{} is missing: cargo build --release -p towpath",
-        towpath.display()
-    );
-    Ok(towpath)
 }
