@@ -1,159 +1,196 @@
-//! Runs the scenarios against the servers in turn, and prints what came out.
+//! Runs the scenarios against the servers in turn, and writes what came out.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum as _;
 
-use crate::measure::{self, Sample, Sizes};
-use crate::process::{self, Contender};
+use crate::contender::Contender;
+use crate::contenders::{self, Asked};
+use crate::plan::Sizes;
+use crate::progress::{self, Progress};
+use crate::report::{self, About, Run, ServerNote};
 use crate::scenario::Scenario;
-use crate::stats::median;
-use crate::traffic::Wrong;
+use crate::{groups, layer, measure};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// A server as NAME=COMMAND, with {port} where the command takes its port.
-    #[arg(long = "server", required = true)]
-    servers: Vec<Contender>,
+    /// Servers: names of known ones, or NAME=COMMAND with {port} where the command takes
+    /// its port; may be repeated.
+    #[arg(
+        long = "server",
+        default_values = ["towpath", "floor", "floor-coalesced", "axum"]
+    )]
+    servers: Vec<Asked>,
     /// Scenarios to run, all by default.
     #[arg(long = "scenario", value_delimiter = ',')]
     scenarios: Vec<Scenario>,
-    /// Runs of each scenario against each server; figures are their medians.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=21))]
-    rounds: u8,
+    /// Rounds; in each of them every server is asked in turn.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+    /// Write every record here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the results and the plots into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
+    /// Measure the channel layers without sockets, too; they need redis-server.
+    #[arg(long)]
+    layers: bool,
+    /// Fail if anything was lost, repeated, out of order or closed with this server.
+    #[arg(long, value_name = "NAME")]
+    strict: Vec<String>,
+    /// Where what is installed for the peers stays.
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench-peers")]
+    cache: PathBuf,
     #[command(flatten)]
     sizes: Sizes,
 }
 
-const HEAD: &str = "\
-| scenario | server | per second | range | server CPU us | p50 ms | p99 ms \
-| RSS/conn KiB | reads | generator us | other load, cores | wrong deliveries |
-|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|";
-
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    process::raise_file_limit()?;
-    let all = Scenario::value_variants();
-    let scenarios = if options.scenarios.is_empty() {
-        all
-    } else {
-        &options.scenarios
+    towpath_load::raise_file_limit(0)?;
+    groups::watch()?;
+    let (contenders, missing) = contenders::prepare(&options.servers, &options.cache)?;
+    for missing in &missing {
+        eprintln!("{} is missing: {}", missing.name, missing.reason);
+    }
+    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let mut comparison = Comparison {
+        run: Run {
+            about: About::here(format!("towpath-bench {command}")),
+            servers: notes(contenders.iter().map(|it| (&it.name, &it.about))),
+            missing: notes(missing.iter().map(|it| (&it.name, &it.reason))),
+            records: Vec::new(),
+        },
+        failed: Vec::new(),
+        options,
     };
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{HEAD}")?;
-    for scenario in scenarios {
-        let mut samples: Vec<Vec<Sample>> = options.servers.iter().map(|_| Vec::new()).collect();
-        // The machine drifts, so each round asks every server within seconds.
-        for _ in 0..options.rounds {
-            for (contender, samples) in options.servers.iter().zip(&mut samples) {
-                let sample = measure::measure(*scenario, contender, &options.sizes);
-                samples.push(sample.with_context(|| {
-                    format!("scenario {}, server {}", scenario.name(), contender.name)
-                })?);
+    comparison.all(&contenders)?;
+    comparison.finish()
+}
+
+fn notes<'a>(notes: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<ServerNote> {
+    let note = |(name, note): (&String, &String)| ServerNote {
+        name: name.clone(),
+        note: note.clone(),
+    };
+    notes.map(note).collect()
+}
+
+struct Comparison<'a> {
+    run: Run,
+    /// Runs that were none, with the reason.
+    failed: Vec<String>,
+    options: &'a Options,
+}
+
+impl Comparison<'_> {
+    fn all(&mut self, contenders: &[Contender]) -> anyhow::Result<()> {
+        let scenarios = match self.options.scenarios.as_slice() {
+            [] => Scenario::value_variants(),
+            scenarios => scenarios,
+        };
+        let able = |scenario: &Scenario| contenders.iter().filter(|it| it.can(*scenario)).count();
+        let rounds = self.options.rounds as usize;
+        let mut progress = Progress::new(scenarios.iter().map(able).sum::<usize>() * rounds);
+        for scenario in scenarios {
+            let mut asked: Vec<&Contender> =
+                contenders.iter().filter(|it| it.can(*scenario)).collect();
+            // The machine drifts, so each round asks every server within seconds.
+            for round in 1..=self.options.rounds {
+                asked.retain(|contender| {
+                    let good = self.one(*scenario, contender, round, &mut progress);
+                    if !good {
+                        progress.skip((self.options.rounds - round) as usize);
+                    }
+                    good
+                });
+            }
+            self.save()?;
+        }
+        if self.options.layers {
+            self.layers();
+        }
+        self.save()
+    }
+
+    fn layers(&mut self) {
+        let sizes = layer::Sizes::default();
+        for round in 1..=self.options.rounds {
+            eprintln!("layers, round {round} of {}", self.options.rounds);
+            let records = &mut self.run.records;
+            let done = layer::memory(&sizes, round, records)
+                .and_then(|()| layer::redis(&sizes, round, records));
+            if let Err(error) = done {
+                self.failed.push(format!("layers: {error:#}"));
+                return;
+            }
+            if let Err(error) = layer::channels(&sizes, round, &self.options.cache, records) {
+                eprintln!("channels-redis is missing: {error:#}");
+                let (name, note) = ("channels-redis".to_owned(), format!("{error:#}"));
+                self.run.missing.push(ServerNote { name, note });
+                return;
             }
         }
-        for (contender, samples) in options.servers.iter().zip(&samples) {
-            writeln!(
-                out,
-                "| {} | {} | {} |",
-                scenario.name(),
-                contender.name,
-                row(samples)
-            )?;
+    }
+
+    /// Measures once; false if that was not possible.
+    fn one(
+        &mut self,
+        scenario: Scenario,
+        contender: &Contender,
+        round: u32,
+        progress: &mut Progress,
+    ) -> bool {
+        let rounds = self.options.rounds;
+        let (name, server) = (scenario.name(), &contender.name);
+        let what = format!("{name}, round {round} of {rounds}, {server}");
+        progress.begin(&what);
+        match measure::measure(scenario, contender, &self.options.sizes.plan(scenario)) {
+            Ok(mut record) => {
+                record.round = round;
+                progress.end(&what, &progress::figures(&record));
+                self.run.records.push(record);
+                true
+            }
+            Err(error) => {
+                progress.end(&what, &format!("FAILED: {error:#}"));
+                self.failed
+                    .push(format!("scenario {name}, server {server}: {error:#}"));
+                false
+            }
         }
-        out.flush()?;
     }
-    Ok(())
-}
 
-fn row(samples: &[Sample]) -> String {
-    let middle = |figure: fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(figure));
-    let rates: Vec<f64> = samples
-        .iter()
-        .filter_map(|sample| sample.per_second)
-        .collect();
-    let slowest = rates.iter().copied().min_by(f64::total_cmp);
-    let fastest = rates.iter().copied().max_by(f64::total_cmp);
-    let range = match (slowest, fastest) {
-        (None, None) => "-".to_owned(),
-        _ => format!("{} to {}", rate(slowest), rate(fastest)),
-    };
-    let wrong: Vec<Wrong> = samples.iter().map(|sample| sample.wrong).collect();
-    [
-        rate(middle(|sample| sample.per_second)),
-        range,
-        decimals(middle(|sample| sample.server_us)),
-        decimals(middle(|sample| sample.p50_ms)),
-        decimals(middle(|sample| sample.p99_ms)),
-        decimals(middle(|sample| sample.rss_kib)),
-        decimals(middle(|sample| sample.reads)),
-        decimals(middle(|sample| sample.generator_us)),
-        decimals(middle(|sample| sample.other_cores)),
-        faults(&wrong),
-    ]
-    .join(" | ")
-}
-
-fn rate(per_second: Option<f64>) -> String {
-    match per_second {
-        None => "-".into(),
-        Some(rate) if rate < 10_000.0 => format!("{rate:.0}"),
-        Some(rate) => format!("{:.0}k", rate / 1000.0),
-    }
-}
-
-fn decimals(figure: Option<f64>) -> String {
-    match figure {
-        None => "-".into(),
-        Some(figure) if figure.abs() < 10.0 => format!("{figure:.2}"),
-        Some(figure) => format!("{figure:.0}"),
-    }
-}
-
-fn faults(runs: &[Wrong]) -> String {
-    let sum = |fault: fn(&Wrong) -> u64| runs.iter().map(fault).sum::<u64>();
-    let kinds = [
-        ("lost", sum(|wrong| wrong.lost)),
-        ("repeated", sum(|wrong| wrong.repeated)),
-        ("out of order", sum(|wrong| wrong.out_of_order)),
-        ("misrouted", sum(|wrong| wrong.misrouted)),
-        ("malformed", sum(|wrong| wrong.malformed)),
-        ("connections closed", sum(|wrong| wrong.closed)),
-    ];
-    let found: Vec<String> = kinds
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!("{count} {kind}"))
-        .collect();
-    if found.is_empty() {
-        "none".into()
-    } else {
-        found.join(", ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_shows_medians_and_sums_what_was_wrong() {
-        let sample = |rate: f64, lost| Sample {
-            per_second: Some(rate),
-            server_us: None,
-            p50_ms: Some(0.08),
-            wrong: Wrong {
-                lost,
-                closed: 1,
-                ..Wrong::default()
-            },
-            ..Sample::default()
+    fn save(&self) -> anyhow::Result<()> {
+        let Some(file) = &self.options.json else {
+            return Ok(());
         };
-        let row = row(&[sample(1_000.0, 2), sample(86_400.0, 0), sample(99_000.0, 5)]);
-        assert_eq!(
-            row,
-            "86k | 1000 to 99k | - | 0.08 | - | - | - | - | - | 7 lost, 3 connections closed"
-        );
-        assert_eq!(faults(&[Wrong::default()]), "none");
+        write(file, &self.run.to_json()?)
     }
+
+    fn finish(&self) -> anyhow::Result<()> {
+        write!(std::io::stdout(), "{}", report::markdown(&self.run))?;
+        if let Some(folder) = &self.options.write {
+            report::write(&self.run, folder)?;
+        }
+        let mut bad = self.failed.clone();
+        for record in &self.run.records {
+            if self.options.strict.contains(&record.server) && !record.wrong.is_none() {
+                bad.push(format!(
+                    "scenario {}, server {}, round {}: {:?}",
+                    record.scenario, record.server, record.round, record.wrong
+                ));
+            }
+        }
+        if !bad.is_empty() {
+            bail!("not everything was right:\n{}", bad.join("\n"));
+        }
+        Ok(())
+    }
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
 }

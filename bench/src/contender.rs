@@ -6,24 +6,9 @@
 
 use std::path::PathBuf;
 
-use crate::scenario::Scenario;
+pub(crate) use towpath_load::Dialect;
 
-/// How the generator speaks to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Dialect {
-    /// Plain WebSocket text frames: the payload is the frame. A socket is in the room
-    /// that its path names as soon as the upgrade is answered.
-    #[default]
-    Raw,
-    /// Engine.IO 4 and Socket.IO 5 over WebSocket alone, at
-    /// `/socket.io/?EIO=4&transport=websocket`, default namespace.
-    ///
-    /// The server opens with `0{…}`, the generator sends `40`, the server answers
-    /// `40{…}`. In rooms the generator then sends `42["join","NAME"]` and waits for
-    /// `42["joined"]`. A message is `42["m","PAYLOAD"]` both ways: without a room the
-    /// server sends it back, in a room to all. Its `2` (ping) is answered with `3`.
-    SocketIo,
-}
+use crate::scenario::Scenario;
 
 /// One program with its arguments.
 ///

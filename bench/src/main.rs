@@ -1,19 +1,23 @@
-//! Towpath's benchmark: a load generator, the peer program to compare with, and
-//! the runner that measures several servers in turn.
+//! Towpath's benchmark: the servers to compare with, and the runner that starts and
+//! measures several in turn. The load generator is the crate `towpath-load`.
 
+mod beside;
 mod compare;
 mod contender;
+mod contenders;
 mod floor;
-mod generator;
+mod groups;
 mod layer;
 mod measure;
 mod peer;
+mod peers;
+mod plan;
 mod process;
+mod procfs;
+mod progress;
 mod record;
+mod report;
 mod scenario;
-mod stats;
-mod traffic;
-mod wire;
 
 use clap::{Parser, Subcommand};
 
@@ -26,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures several servers, interleaved, and prints a Markdown table.
+    /// Measures several servers, interleaved, and prints a report.
     Compare(compare::Options),
     /// Serves what the kernel charges and no more: the floor to compare with.
     Floor(floor::Options),
@@ -34,6 +38,10 @@ enum Command {
     Layer(layer::Options),
     /// Serves what a Rust user would write without Towpath: axum and a broadcast a room.
     Peer(peer::Options),
+    /// Gets what the peers need, and tries each of them.
+    Peers(peers::Options),
+    /// Makes the report on a run again, from its JSON file.
+    Report(report::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,5 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Floor(options) => floor::run(&options),
         Command::Layer(options) => layer::run(&options),
         Command::Peer(options) => peer::run(&options),
+        Command::Peers(options) => peers::run(&options),
+        Command::Report(options) => report::run(&options),
     }
 }

@@ -1,12 +1,17 @@
 //! One measured run of one scenario against one server.
 
-use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
-use crate::generator::Generator;
-use crate::process::{self, Contender, Server};
+use anyhow::Context as _;
+use towpath_load::{Counts, Generator, Latency, Pace, Target, cpu_used};
+
+use crate::beside::{Deaf, Room};
+use crate::contender::{Contender, Dialect};
+use crate::plan::{Beside, Plan, Unit};
+use crate::process::Server;
+use crate::procfs;
+use crate::record::Record;
 use crate::scenario::Scenario;
-use crate::traffic::{Pace, Shape, Wrong};
 
 /// Between the last handshake and the first message, or the first look at memory.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -15,169 +20,148 @@ const TICKS_MIN: u32 = 5;
 /// With fewer sockets than this the server's own growth hides theirs.
 const SOCKETS_MIN: usize = 100;
 
-/// How large the scenarios are, and how long they take.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Sizes {
-    /// Sockets in `echo`.
-    #[arg(long, default_value = "100")]
-    echo_sockets: NonZeroU16,
-    /// Subscribers in `fanout` and `fanout-rate`, besides the publisher.
-    #[arg(long, default_value = "1000")]
-    subscribers: NonZeroU16,
-    /// Rooms of ten in `rooms`.
-    #[arg(long, default_value = "200")]
-    rooms: NonZeroU16,
-    /// Connections in `connect` and `idle`.
-    #[arg(long, default_value = "10000")]
-    connections: NonZeroU16,
-    /// Traffic before each window.
-    #[arg(long, default_value = "1000")]
-    warmup_ms: u16,
-    /// The measured time.
-    #[arg(long, default_value = "2000")]
-    window_ms: NonZeroU16,
-}
-
-impl Sizes {
-    fn shape(&self, scenario: Scenario) -> anyhow::Result<Shape> {
-        let sizes = self;
-        let (sockets, room, speakers, pace) = match scenario {
-            Scenario::Echo => (sizes.echo_sockets.get().into(), 1, 1, Pace::Own),
-            Scenario::EchoRate => (1, 1, 1, Pace::Rate(Duration::from_millis(10))),
-            Scenario::FanOut1k | Scenario::FanOutRate1k => {
-                let sockets = usize::from(sizes.subscribers.get()) + 1;
-                let rate = Pace::Rate(Duration::from_millis(100));
-                (
-                    sockets,
-                    sockets,
-                    1,
-                    if scenario == Scenario::FanOut1k {
-                        Pace::Room(4)
-                    } else {
-                        rate
-                    },
-                )
-            }
-            Scenario::Rooms200 => (usize::from(sizes.rooms.get()) * 10, 10, 10, Pace::Own),
-            Scenario::Connect | Scenario::Idle10k => {
-                (sizes.connections.get().into(), 1, 1, Pace::Silent)
-            }
-            other => anyhow::bail!("{} is not measured yet", other.name()),
-        };
-        let payload_bytes = if room > 1 { 128 } else { 64 };
-        Ok(Shape {
-            sockets,
-            room,
-            speakers,
-            payload_bytes,
-            pace,
-        })
-    }
-}
-
-/// What one run has shown; what it cannot show is `None`.
-#[derive(Debug, Default)]
-pub(crate) struct Sample {
-    /// Deliveries, or connections, a second.
-    pub(crate) per_second: Option<f64>,
-    /// Processor time of the server for each of them.
-    pub(crate) server_us: Option<f64>,
-    pub(crate) generator_us: Option<f64>,
-    pub(crate) p50_ms: Option<f64>,
-    pub(crate) p99_ms: Option<f64>,
-    /// Growth of the server's resident memory over the run, for each socket.
-    pub(crate) rss_kib: Option<f64>,
-    /// Reads of the generator for each delivery: below one, frames come joined.
-    pub(crate) reads: Option<f64>,
-    /// Cores that neither the server nor the generator used.
-    pub(crate) other_cores: Option<f64>,
-    pub(crate) wrong: Wrong,
-}
-
 /// One fresh server, one run.
+///
+/// # Errors
+///
+/// If the server does not start, does not let anybody in, or ends.
 pub(crate) fn measure(
     scenario: Scenario,
     contender: &Contender,
-    sizes: &Sizes,
-) -> anyhow::Result<Sample> {
+    plan: &Plan,
+) -> anyhow::Result<Record> {
     let server = Server::start(contender)?;
-    let shape = sizes.shape(scenario)?;
-    let mut generator = Generator::new(server.address, shape)?;
+    let target = target(&server, contender.dialect, plan.main.room > 1);
+    let mut generator = Generator::new(target.clone(), plan.main)?;
     generator.run(SETTLE)?;
-    let rss_before = server.rss_kib()?;
-    let mut before = Mark::now(&server, &mut generator)?;
+    let rss_before = server.rss()?;
+    let mut room = match plan.beside {
+        Beside::Room(shape) => {
+            let target = self::target(&server, contender.dialect, true);
+            Some(Room::open(target, shape, plan)?)
+        }
+        Beside::Nothing | Beside::Deaf => None,
+    };
+    let deaf = match plan.beside {
+        Beside::Deaf => Some(Deaf::enter(target)?),
+        Beside::Nothing | Beside::Room(_) => None,
+    };
+
+    let mut before = Mark::now(&server, &generator)?;
     let opened = generator.open()?;
-    let mut after = Mark::now(&server, &mut generator)?;
-    after.done = opened as u64;
+    let mut after = Mark::now(&server, &generator)?;
     generator.run(SETTLE)?;
-    if scenario != Scenario::Connect {
+    if plan.main.pace != Pace::Silent {
+        if let Some(room) = &mut room {
+            room.start();
+        }
         generator.start()?;
-        generator.run(Duration::from_millis(sizes.warmup_ms.into()))?;
-        generator.traffic().latency.clear();
-        before = Mark::now(&server, &mut generator)?;
-        generator.run(Duration::from_millis(sizes.window_ms.get().into()))?;
-        after = Mark::now(&server, &mut generator)?;
+        generator.run(plan.warmup)?;
+        generator.begin_window();
+        before = Mark::now(&server, &generator)?;
+        generator.run(plan.window)?;
+        after = Mark::now(&server, &generator)?;
     }
-    let percentile = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
-    let latency = &generator.traffic().latency;
-    let p50_ms = percentile(latency.percentile(500));
-    let p99_ms = percentile(latency.percentile(990));
-    let grown_kib = server.rss_kib()? - rss_before;
-    let rss_kib = (shape.sockets >= SOCKETS_MIN).then(|| grown_kib / shape.sockets as f64);
+    let sockets = opened + room.as_ref().map_or(0, Room::opened);
+    let grown = server.rss()?.saturating_sub(rss_before) as f64;
+
+    let mut record = after.since(&before, plan.unit);
+    latencies(&mut record, &generator, plan.unit);
     generator.drain()?;
-    let wrong = generator.traffic().wrong();
+    record.wrong = generator.wrong();
+    if let Some(room) = room {
+        room.finish(&mut record).context("the room beside")?;
+    }
+    record.note = deaf.and_then(|deaf| deaf.note());
+    record.rss_bytes = (sockets >= SOCKETS_MIN).then(|| grown / sockets as f64);
+    record.scenario = scenario.name();
+    record.family = scenario.family();
+    record.server.clone_from(&contender.name);
+    record.connections = u32::try_from(sockets).unwrap_or(u32::MAX);
+    record.payload_bytes = u32::try_from(plan.main.payload_bytes).unwrap_or(u32::MAX);
     // The side that closes first keeps the ports for a minute: let that be the server,
     // whose port nobody needs again.
     drop(server);
-    Ok(Sample {
-        p50_ms,
-        p99_ms,
-        rss_kib,
-        wrong,
-        ..after.since(&before)
-    })
+    Ok(record)
+}
+
+fn target(server: &Server, dialect: Dialect, rooms: bool) -> Target {
+    let path = match (dialect, rooms) {
+        (Dialect::SocketIo, true) => "/socket.io/?EIO=4&transport=websocket&room={room}",
+        (Dialect::SocketIo, false) => "/socket.io/?EIO=4&transport=websocket",
+        (Dialect::Raw, true) => "/room/{room}",
+        (Dialect::Raw, false) => "/echo",
+    };
+    Target::new(server.address, path).speaking(dialect)
+}
+
+fn latencies(record: &mut Record, generator: &Generator, unit: Unit) {
+    let latency = if unit == Unit::Connections {
+        generator.handshakes()
+    } else {
+        generator.latency()
+    };
+    record.p50_ms = milliseconds(latency, 0.5);
+    record.p90_ms = milliseconds(latency, 0.9);
+    record.p99_ms = milliseconds(latency, 0.99);
+    record.p999_ms = milliseconds(latency, 0.999);
+}
+
+pub(crate) fn milliseconds(latency: &Latency, share: f64) -> Option<f64> {
+    latency.quantile(share).map(|time| time.as_secs_f64() * 1e3)
 }
 
 #[derive(Debug)]
 struct Mark {
     at: Instant,
-    done: u64,
-    reads: u64,
+    counts: Counts,
     server: Duration,
+    side: Option<Duration>,
     own: Duration,
     machine: Duration,
 }
 
 impl Mark {
-    fn now(server: &Server, generator: &mut Generator) -> anyhow::Result<Self> {
+    fn now(server: &Server, generator: &Generator) -> anyhow::Result<Self> {
         Ok(Self {
             at: Instant::now(),
-            done: generator.traffic().delivered,
-            reads: generator.reads(),
+            counts: generator.counts(),
             server: server.cpu()?,
-            own: process::own_cpu()?,
-            machine: process::machine_cpu()?,
+            side: server.side_cpu()?,
+            own: cpu_used(),
+            machine: procfs::machine_cpu()?,
         })
     }
 
-    fn since(&self, before: &Self) -> Sample {
+    fn since(&self, before: &Self, unit: Unit) -> Record {
         let time = (self.at - before.at).as_secs_f64();
         let server = self.server.saturating_sub(before.server);
         let own = self.own.saturating_sub(before.own);
         let machine = self.machine.saturating_sub(before.machine);
-        let done = Some((self.done - before.done) as f64).filter(|done| *done > 0.0);
+        let side = self.side.zip(before.side).map(|(now, then)| now - then);
+        let done = match unit {
+            Unit::Nothing => 0,
+            Unit::Connections => (self.counts.open - before.counts.open) as u64,
+            Unit::Deliveries => self.counts.delivered - before.counts.delivered,
+            Unit::Visitors => self.counts.came - before.counts.came,
+        };
+        let done = Some(done as f64).filter(|done| *done > 0.0);
+        let reads = (self.counts.reads - before.counts.reads) as f64;
         let each = |cpu: Duration| {
-            let known = cpu >= process::tick() * TICKS_MIN;
+            let known = cpu >= procfs::tick() * TICKS_MIN;
             done.filter(|_| known)
                 .map(|done| cpu.as_secs_f64() * 1e6 / done)
         };
-        Sample {
+        let all = server + own + side.unwrap_or_default();
+        Record {
             per_second: done.map(|done| done / time),
             server_us: each(server),
+            side_us: side.and_then(each),
             generator_us: each(own),
-            reads: done.map(|done| (self.reads - before.reads) as f64 / done),
-            other_cores: Some(machine.saturating_sub(server + own).as_secs_f64() / time),
-            ..Sample::default()
+            generator_share: Some(own.as_secs_f64() / time),
+            reads: done.map(|done| reads / done),
+            other_cores: Some(machine.saturating_sub(all).as_secs_f64() / time),
+            ..Record::default()
         }
     }
 }

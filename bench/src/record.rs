@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use towpath_load::Wrong;
+
 /// One run of one scenario against one server. What a run cannot show is `None`.
 ///
 /// A *delivery* is one message at one socket; in `connect` and in `churn` the unit is a
@@ -54,30 +56,9 @@ pub(crate) struct Record {
     /// Cores that neither server, side processes nor generator used: above 0.2 something
     /// else ran, and the row is to be distrusted.
     pub(crate) other_cores: Option<f64>,
+    /// What is odd about this run, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
     /// Deliveries that should not have been, or should have been and were not.
     pub(crate) wrong: Wrong,
-}
-
-/// Deliveries that should not have been, or should have been and were not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Wrong {
-    /// Not arrived within three seconds after the last message.
-    pub(crate) lost: u64,
-    /// Arrived a second time.
-    pub(crate) repeated: u64,
-    /// Arrived after a later message of the same sender.
-    pub(crate) out_of_order: u64,
-    /// Arrived in a room other than the sender's.
-    pub(crate) misrouted: u64,
-    /// Not a message of this generator, or not a frame at all.
-    pub(crate) malformed: u64,
-    /// Connections that the server refused or closed.
-    pub(crate) closed: u64,
-}
-
-impl Wrong {
-    /// Whether nothing was.
-    pub(crate) fn is_none(self) -> bool {
-        self == Self::default()
-    }
 }

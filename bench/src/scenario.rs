@@ -68,4 +68,29 @@ impl Scenario {
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default()
     }
+
+    /// What scenarios that differ in their number of connections alone have in common.
+    pub(crate) fn family(self) -> String {
+        match self {
+            Self::Idle1k | Self::Idle10k => "idle".to_owned(),
+            Self::FanOut100 | Self::FanOut1k | Self::FanOut10k => "fan-out".to_owned(),
+            Self::FanOutRate100 | Self::FanOutRate1k | Self::FanOutRate10k => {
+                "fan-out-rate".to_owned()
+            }
+            Self::Rooms10 | Self::Rooms200 | Self::Rooms1000 => "rooms".to_owned(),
+            other => other.name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        assert_eq!(Scenario::FanOutRate10k.name(), "fan-out-rate-10k");
+        assert_eq!(Scenario::FanOutRate10k.family(), "fan-out-rate");
+        assert_eq!(Scenario::MixedAlone.family(), "mixed-alone");
+    }
 }

@@ -1,47 +1,81 @@
-//! Every scenario runs, small, against the peer: benchmarks that nobody runs rot.
+//! Every scenario runs, small, against what needs no installation: benchmarks that nobody
+//! runs rot.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_towpath-bench");
+use serde_json::Value;
 
-fn compare(options: &str, server: &str) -> std::io::Result<Output> {
-    let options = options.split_whitespace();
+const PROGRAM: &str = env!("CARGO_BIN_EXE_towpath-bench");
+const SMALL: &str = "--rounds 1 --warmup-ms 50 --window-ms 300 --scale-down 100";
+
+fn compare(options: &str) -> Output {
     let mut command = Command::new(PROGRAM);
-    command
-        .arg("compare")
-        .args(options)
-        .args(["--server", server]);
-    command.output()
+    command.arg("compare").args(options.split_whitespace());
+    command.output().unwrap()
 }
 
-#[test]
-fn every_scenario_measures_the_peer_and_finds_nothing_wrong() {
-    let output = compare(
-        "--scenario echo,echo-rate,fan-out-1k,fan-out-rate-1k,rooms-200,connect,idle-10k \
-         --rounds 1 --warmup-ms 20 --window-ms 300 --echo-sockets 5 --subscribers 7 --rooms 3 \
-         --connections 70",
-        &format!("peer={PROGRAM} peer --listen 127.0.0.1:{{port}}"),
-    )
-    .unwrap();
+fn records(options: &str) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.json");
+    let output = compare(&format!("{options} --json {}", file.display()));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    let table = String::from_utf8_lossy(&output.stdout);
-    let mut scenarios = Vec::new();
-    for line in table.lines().skip(2) {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        assert_eq!(cells[3] == "-", cells[1] == "idle-10k", "{table}");
-        assert_eq!(cells[12], "none", "{table}");
-        scenarios.push(cells[1]);
-    }
-    let all = "echo echo-rate fan-out-1k fan-out-rate-1k rooms-200 connect idle-10k";
-    assert_eq!(scenarios.join(" "), all);
+    let run: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    run["records"].as_array().unwrap().clone()
+}
+
+/// Where it is beside this program: `cargo build -p towpath` puts it there.
+fn towpath_is_built() -> bool {
+    Path::new(PROGRAM).with_file_name("towpath").is_file()
 }
 
 #[test]
-fn a_server_that_does_not_start_is_named() {
-    let output = compare("--scenario echo", "broken=false {port}").unwrap();
+fn every_scenario_measures_every_server_and_finds_nothing_wrong() {
+    assert!(towpath_is_built(), "cargo build -p towpath");
+    let servers = ["towpath", "floor", "floor-coalesced", "axum"];
+    let records = records(&format!("{SMALL} --strict towpath"));
+    let mut scenarios: Vec<&str> = Vec::new();
+    for (at, record) in records.iter().enumerate() {
+        let scenario = record["scenario"].as_str().unwrap();
+        assert_eq!(record["server"], servers[at % 4], "servers in turn");
+        let silent = scenario.starts_with("idle");
+        assert_eq!(record["per_second"].is_null(), silent, "{record}");
+        assert_eq!(record["p99_ms"].is_null(), silent, "{record}");
+        for (kind, count) in record["wrong"].as_object().unwrap() {
+            assert_eq!(count, 0, "{kind}: {record}");
+        }
+        assert_eq!(record["beside_p99_ms"].is_null(), scenario != "mixed");
+        scenarios.push(scenario);
+    }
+    scenarios.dedup();
+    assert_eq!(scenarios.len(), 20, "{scenarios:?}");
+}
+
+#[test]
+fn a_server_that_does_not_start_is_named_and_the_others_go_on() {
+    let output = compare(&format!(
+        "{SMALL} --scenario echo --server floor --server broken=false:{{port}}"
+    ));
     assert!(!output.status.success());
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("server broken"), "{error}");
-    assert!(error.contains("before it accepted"), "{error}");
+    assert!(
+        error.contains("server broken: cannot start false:"),
+        "{error}"
+    );
+    assert!(error.contains("floor: "), "{error}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("| floor |"), "{report}");
+}
+
+#[test]
+fn the_memory_layer_is_measured_in_every_way() {
+    let mut command = Command::new(PROGRAM);
+    let output = command.args(["layer", "--memory", "--messages", "1000", "--rounds", "1"]);
+    let output = output.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    for way in ["layer-batch", "layer-single", "layer-ping-pong"] {
+        assert!(report.contains(way), "{report}");
+    }
 }

@@ -91,6 +91,7 @@ impl App {
                 self.on_bindings(command)?;
                 Ok(0)
             }
+            Command::Bench(bench) => bench.run(),
             Command::Config { command } => {
                 warn(loaded);
                 command.run(loaded)?;

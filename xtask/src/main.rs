@@ -1,6 +1,7 @@
 //! The project's own automation: `cargo xtask test` is the one command that says whether the
 //! tree is good.
 
+mod bench;
 mod command;
 mod steps;
 mod tidy;
@@ -30,6 +31,8 @@ enum Task {
         #[arg(long, value_name = "STEP")]
         only: Vec<Step>,
     },
+    /// Measure Towpath beside other servers, and write the results.
+    Bench(bench::Options),
     /// Check what no compiler checks: file sizes, module docs, leftovers, machine paths.
     Tidy,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = root().and_then(|root| match arguments.task {
         Task::Test { only } => steps::run(&root, &only),
+        Task::Bench(options) => bench::run(&root, &options),
         Task::Tidy => tidy::check(&root),
     });
     match done {

@@ -52,8 +52,14 @@ const ROOMS: &[Room] = &[
         tests_use: SUITE,
     },
     Room {
+        folder: "load",
+        uses: &[],
+        tests_use: &[],
+    },
+    Room {
         folder: "towpath",
         uses: &[
+            "load",
             "layer-core",
             "layer-memory",
             "layer-redis",
@@ -75,7 +81,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         folder: "bench",
-        uses: FACE,
+        uses: &["towpath", "load"],
         tests_use: TESTKIT,
     },
     Room {

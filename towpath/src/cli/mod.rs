@@ -1,5 +1,6 @@
 //! The command line: the same for the demonstration and for every application.
 
+mod bench;
 #[cfg(feature = "binding")]
 mod binding;
 mod configuration;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ConfigError, DEFAULT_LAYER, Flag, Loaded, Sources};
 
+pub(crate) use bench::BenchCommand;
 #[cfg(feature = "binding")]
 pub(crate) use binding::BindingCommand;
 pub(crate) use configuration::ConfigCommand;
@@ -72,6 +74,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: BindingCommand,
     },
+    /// Load a WebSocket server, and check that every message arrives once and in order.
+    Bench(BenchCommand),
     /// Check or show the configuration.
     Config {
         #[command(subcommand)]
@@ -188,6 +192,7 @@ mod tests {
             "layer group-send g {} --event e",
             "layer groups --json",
             "layer members g --json",
+            "bench ws://a/echo --mode fan-out --rate 0.5 --json",
             "config check",
             "config show --json",
             "config docs",

@@ -1,14 +1,12 @@
-//! WebSocket bytes as the load generator sees them: the upgrade, client frames
-//! prepared once, and a scanner over what the server sent. Knows no socket.
+//! WebSocket bytes as the load generator sees them: the upgrade, client frames,
+//! and a scanner over what the server sent. Knows no socket.
 
-use std::net::SocketAddr;
-
-/// Sender and sequence number at the head of every payload.
-pub(crate) const MARKER_BYTES: usize = 12;
 /// Nothing the generator asks for comes near this; a longer frame is an error.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = 16 * 1024;
+const FRAME_BYTES_MAX: usize = 32 * 1024;
 /// The answer to an upgrade request must end within this.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Characters of an answer that an error shows.
+const LINE_SHOWN_MAX: usize = 100;
 
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const BINARY: u8 = 0x2;
@@ -20,9 +18,7 @@ pub(crate) const PONG: u8 = 0xA;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-static FILLER: [u8; 4096] = [b'x'; 4096];
-
-pub(crate) fn request(host: SocketAddr, path: &str) -> String {
+pub(crate) fn request(host: &str, path: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -34,13 +30,14 @@ pub(crate) enum Upgrade {
     Torn,
     /// The connection is open; frames begin after this many bytes.
     Open(usize),
-    Refused,
+    /// Not an upgrade; the first line of what came instead.
+    Refused(String),
 }
 
 pub(crate) fn upgrade(bytes: &[u8]) -> Upgrade {
     let Some(end) = bytes.windows(4).position(|at| at == b"\r\n\r\n") else {
         return if bytes.len() > HEAD_BYTES_MAX {
-            Upgrade::Refused
+            Upgrade::Refused(first_line(bytes))
         } else {
             Upgrade::Torn
         };
@@ -49,8 +46,18 @@ pub(crate) fn upgrade(bytes: &[u8]) -> Upgrade {
     if head.starts_with(b"HTTP/1.1 101") && head.windows(ACCEPT.len()).any(|at| at == ACCEPT) {
         Upgrade::Open(end + 4)
     } else {
-        Upgrade::Refused
+        Upgrade::Refused(first_line(head))
     }
+}
+
+/// What can be shown of the beginning of an answer.
+pub(crate) fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+    let line = String::from_utf8_lossy(line.unwrap_or_default());
+    line.chars()
+        .filter(|it| !it.is_control())
+        .take(LINE_SHOWN_MAX)
+        .collect()
 }
 
 /// A client frame. The mask is zero, which masks as the protocol demands and
@@ -68,64 +75,6 @@ pub(crate) fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&[0; 4]);
     frame.extend_from_slice(payload.get(..usize::from(u16::MAX)).unwrap_or(payload));
     frame
-}
-
-/// One sender's message, framed once and stamped anew for each sending.
-#[derive(Debug)]
-pub(crate) struct Template {
-    frame: Vec<u8>,
-    payload_at: usize,
-}
-
-impl Template {
-    pub(crate) fn new(sender: usize, payload_bytes: usize) -> Self {
-        let mut payload = vec![b'x'; payload_bytes.clamp(MARKER_BYTES, FILLER.len())];
-        write_digits(payload.get_mut(..4).unwrap_or_default(), sender as u64);
-        let frame = client_frame(TEXT, &payload);
-        let payload_at = frame.len() - payload.len();
-        Self { frame, payload_at }
-    }
-
-    pub(crate) fn stamp(&mut self, sequence: u64) -> &[u8] {
-        let at = self.payload_at;
-        write_digits(
-            self.frame
-                .get_mut(at + 4..at + MARKER_BYTES)
-                .unwrap_or_default(),
-            sequence,
-        );
-        &self.frame
-    }
-}
-
-/// Sender and sequence number of a payload; `None` if it is not one of ours.
-pub(crate) fn marker(payload: &[u8]) -> Option<(usize, u64)> {
-    let (sender, rest) = payload.split_first_chunk::<4>()?;
-    let (sequence, filler) = rest.split_first_chunk::<8>()?;
-    if FILLER.get(..filler.len()) != Some(filler) {
-        return None;
-    }
-    Some((
-        usize::try_from(read_digits(sender)?).ok()?,
-        read_digits(sequence)?,
-    ))
-}
-
-// Six bits a character, all printable, so that the payload is valid text.
-const DIGIT_ZERO: u8 = b'0';
-
-fn write_digits(digits: &mut [u8], mut number: u64) {
-    for digit in digits.iter_mut().rev() {
-        *digit = DIGIT_ZERO + (number & 63) as u8;
-        number >>= 6;
-    }
-}
-
-fn read_digits(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| {
-        let value = digit.wrapping_sub(DIGIT_ZERO);
-        (value < 64).then_some(number << 6 | u64::from(value))
-    })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -167,7 +116,7 @@ impl<'a> Frames<'a> {
             (127, _) => return Err(Broken),
             (length, body) => (usize::from(*length), body),
         };
-        if length > PAYLOAD_BYTES_MAX {
+        if length > FRAME_BYTES_MAX {
             return Err(Broken);
         }
         let Some((payload, rest)) = body.split_at_checked(length) else {
@@ -235,31 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn a_stamped_frame_carries_its_sender_and_sequence() {
-        for payload_bytes in [MARKER_BYTES, 64, 128] {
-            let mut template = Template::new(19_999, payload_bytes);
-            for sequence in [0, 1, 63, 64, 1 << 40] {
-                let frame = template.stamp(sequence);
-                let payload = &frame[frame.len() - payload_bytes..];
-                assert_eq!(frame[0], 0x80 | TEXT);
-                assert_eq!(frame[1] & 0x80, 0x80, "client frames are masked");
-                assert_eq!(marker(payload), Some((19_999, sequence)));
-                assert!(std::str::from_utf8(payload).is_ok());
-            }
-        }
-        assert_eq!(marker(b"000000000000xyx"), None);
-        assert_eq!(marker(b"0000"), None);
-    }
-
-    #[test]
     fn the_upgrade_ends_where_the_first_frame_begins() {
         let accept = std::str::from_utf8(ACCEPT).unwrap();
         let head = format!("HTTP/1.1 101 Switching\r\nsec-websocket-accept: {accept}\r\n\r\n");
         let bytes = [head.as_bytes(), &server_frame(TEXT, b"first")].concat();
         assert_eq!(upgrade(&bytes), Upgrade::Open(head.len()));
         assert_eq!(upgrade(&bytes[..head.len() - 1]), Upgrade::Torn);
-        assert_eq!(upgrade(b"HTTP/1.1 404 Not Found\r\n\r\n"), Upgrade::Refused);
-        assert_eq!(upgrade(b"HTTP/1.1 101 Switching\r\n\r\n"), Upgrade::Refused);
-        assert_eq!(upgrade(&vec![b'a'; HEAD_BYTES_MAX + 1]), Upgrade::Refused);
+        let refused = |line: &str| Upgrade::Refused(line.to_owned());
+        let answer = b"HTTP/1.1 404 Not Found\r\nserver: a\r\n\r\n";
+        assert_eq!(upgrade(answer), refused("HTTP/1.1 404 Not Found"));
+        let no_key = b"HTTP/1.1 101 Switching\r\n\r\n";
+        assert_eq!(upgrade(no_key), refused("HTTP/1.1 101 Switching"));
+        let endless = vec![b'a'; HEAD_BYTES_MAX + 1];
+        assert_eq!(upgrade(&endless), refused(&"a".repeat(LINE_SHOWN_MAX)));
     }
 }
