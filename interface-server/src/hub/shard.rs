@@ -58,6 +58,8 @@ pub(crate) struct Shard {
     pub(crate) progress: Signal,
     /// Connections whose disconnect is not handed over.
     pub(crate) unparted: Cell<usize>,
+    /// What all sockets are read into.
+    pub(crate) read_buffer: Cell<Vec<u8>>,
     ids: RefCell<Ids>,
     /// Where the next turn puts its actions: empty, its memory kept.
     spare_actions: Cell<Vec<Action>>,
@@ -123,6 +125,7 @@ impl Shard {
             draining: CancellationToken::new(),
             progress: Signal::default(),
             unparted: Cell::new(0),
+            read_buffer: Cell::default(),
             ids: RefCell::new(Ids::new(shard)),
             spare_actions: Cell::default(),
             origin: Instant::now(),

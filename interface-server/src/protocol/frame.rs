@@ -4,11 +4,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use towpath_layer_core::Frame;
 
+use super::close;
+
 const FIN: u8 = 0x80;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
+const PONG: u8 = 0xa;
 
 /// The longest header of a frame that is not masked, in bytes.
 const HEADER_LEN_MAX: usize = 10;
@@ -56,8 +59,12 @@ impl OutFrame {
         }
     }
 
-    /// A close frame; the reason is expected to fit one.
+    /// A close frame; the reason is expected to fit one. The code 1005 stands
+    /// for none.
     pub(crate) fn close(code: u16, reason: &ByteString) -> Self {
+        if code == close::NO_STATUS {
+            return Self::new(CLOSE, Bytes::new());
+        }
         let mut payload = BytesMut::with_capacity(2 + reason.len());
         payload.put_u16(code);
         payload.put_slice(reason.as_ref());
@@ -69,16 +76,12 @@ impl OutFrame {
         Self::new(PING, Bytes::new())
     }
 
-    /// Bytes that are a frame already.
-    pub(crate) fn encoded(bytes: &[u8]) -> Self {
-        Self {
-            header: [0; HEADER_LEN_MAX],
-            header_len: 0,
-            payload: Bytes::copy_from_slice(bytes),
-        }
+    /// The answer to a ping; its payload is expected to fit one.
+    pub(crate) fn pong(payload: Bytes) -> Self {
+        Self::new(PONG, payload)
     }
 
-    /// The header; empty if the payload has it.
+    /// The header.
     pub(crate) fn header(&self) -> &[u8] {
         self.header
             .get(..usize::from(self.header_len))
@@ -124,6 +127,12 @@ mod tests {
         let close = OutFrame::close(1013, &"slow".into());
         assert_eq!(close.header(), [0x88, 6]);
         assert_eq!(close.payload(), [0x03, 0xf5, b's', b'l', b'o', b'w']);
+        let without = OutFrame::close(1005, &ByteString::new());
+        assert_eq!(
+            (without.header(), without.payload()),
+            (&[0x88, 0][..], &[][..])
+        );
         assert_eq!(OutFrame::ping().header(), [0x89, 0]);
+        assert_eq!(OutFrame::pong(vec![7].into()).header(), [0x8a, 1]);
     }
 }

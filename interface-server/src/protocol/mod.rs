@@ -2,6 +2,5 @@
 
 pub(crate) mod close;
 pub(crate) mod frame;
-pub(crate) mod plain;
 pub(crate) mod refusal;
 pub(crate) mod request;

@@ -1,11 +1,10 @@
 //! Bytes ⇄ frames: sockets, handshakes, reading and writing.
 
 pub(crate) mod accept;
-pub(crate) mod fragments;
 pub(crate) mod http;
 pub(crate) mod mounted;
 pub(crate) mod outbox;
-pub(crate) mod pipe;
+pub(crate) mod reader;
 pub(crate) mod respond;
 pub(crate) mod socket;
 pub(crate) mod stream;

@@ -64,7 +64,7 @@ async fn a_broken_protocol_is_closed_with_1002() -> Result<()> {
         ("a code that is none", frame(0x88, b"\0\0")),
     ];
     let cases = cases.map(|(what, bytes)| (what, bytes, 1002, "protocol error"));
-    let codes = codes.map(|(what, bytes)| (what, bytes, 1002, "Protocol violation"));
+    let codes = codes.map(|(what, bytes)| (what, bytes, 1002, "protocol error"));
     closed([&cases[..], &codes[..]].concat()).await
 }
 
