@@ -36,7 +36,7 @@ pub(crate) struct Channel {
     room_wanted: AtomicUsize,
     room: Notify,
     receiving: Apart<Receiving>,
-    sending: Apart<Mutex<Back>>,
+    sending: Apart<Sending>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +44,13 @@ struct Receiving {
     /// Locked before the back by who needs both.
     front: Mutex<Front>,
     /// What the front holds; more only while a receiver has not finished.
+    held: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Sending {
+    back: Mutex<Back>,
+    /// How many messages stood at the back when the last sender had finished.
     held: AtomicUsize,
 }
 
@@ -84,7 +91,10 @@ impl Channel {
             room_wanted: AtomicUsize::new(0),
             room: Notify::new(),
             receiving: Apart::default(),
-            sending: Apart(Mutex::new(Back::new(counts))),
+            sending: Apart(Sending {
+                back: Mutex::new(Back::new(counts)),
+                held: AtomicUsize::new(0),
+            }),
         }
     }
 
@@ -93,7 +103,7 @@ impl Channel {
     }
 
     fn back(&self) -> MutexGuard<'_, Back> {
-        self.sending.0.lock()
+        self.sending.0.back.lock()
     }
 
     fn both<'a>(self: &'a Arc<Self>) -> Locked<'a> {
@@ -109,6 +119,7 @@ impl Channel {
     fn note(&self, front: &Front, back: &mut Back) {
         back.ahead_max = front.len();
         self.receiving.0.held.store(front.len(), Ordering::Release);
+        self.sending.0.held.store(back.len(), Ordering::Release);
         let is_late = !back.delayed.is_empty();
         self.is_late.store(is_late, Ordering::Release);
     }
@@ -162,6 +173,7 @@ impl Channel {
             }
             front.refill(&mut back);
             self.receiving.0.held.store(front.len(), Ordering::Release);
+            self.sending.0.held.store(0, Ordering::Release);
             refilled = true;
         }
         self.receiving.0.held.store(front.len(), Ordering::Release);
@@ -170,6 +182,24 @@ impl Channel {
         let seat = None;
         Wakes { seat, places }.tell();
         count
+    }
+
+    /// Whether nothing that was sent before this call is here, and nothing
+    /// waits for its time. Costs no lock.
+    pub(crate) fn is_seen_empty(&self) -> bool {
+        let back = self.sending.0.held.load(Ordering::Acquire);
+        back == 0 && self.held() == 0 && !self.is_late.load(Ordering::Acquire)
+    }
+
+    /// Lets `seat` wait here, unless there is or may be something.
+    pub(crate) fn wait(&self, seat: &Arc<Seat>) -> bool {
+        let mut back = self.back();
+        // The front fills only under this lock.
+        let is_empty = back.is_empty() && self.is_seen_empty();
+        if is_empty {
+            back.wait(seat);
+        }
+        is_empty
     }
 
     /// As [`take`](Self::take) where something is or may be due.
@@ -367,6 +397,8 @@ impl Sender<'_> {
     /// Gives the lock back. Returns those for whom there is something now: one
     /// receiver, which wakes the next if it leaves something.
     pub(crate) fn end(mut self) -> Wakes {
+        let held = &self.channel.sending.0.held;
+        held.store(self.back.len(), Ordering::Release);
         let waiting = &mut self.back.waiting;
         let seat = self.has_message.then(|| waiting.pop_front()).flatten();
         Wakes {

@@ -67,8 +67,14 @@ impl MemoryReceiver {
         }
         let now = self.broker.clock.now();
         let (later, first) = self.channels.split_at(self.start.min(self.channels.len()));
+        // A single channel is locked at once: to look first is to fetch the same
+        // cache line twice.
+        let is_one = self.channels.len() == 1;
         let mut taken = 0;
         for (name, channel) in first.iter().chain(later) {
+            if !is_one && channel.is_seen_empty() {
+                continue;
+            }
             taken += channel.take(name, now, buffer, max - taken, None);
             if taken == max {
                 break;
@@ -83,6 +89,9 @@ impl MemoryReceiver {
                 return Poll::Ready(Err(LayerError::Closed));
             }
             for (name, channel) in first.iter().chain(later) {
+                if channel.wait(&self.seat) {
+                    continue;
+                }
                 taken = channel.take(name, now, buffer, max, Some(&self.seat));
                 if taken > 0 {
                     break;
