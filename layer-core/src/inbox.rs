@@ -1,6 +1,5 @@
 //! A node's inbox: everything that concerns its reply channels, in order.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -143,7 +142,7 @@ pub struct InboxQueue {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    entries: VecDeque<InboxEntry>,
+    entries: Vec<InboxEntry>,
     bytes: usize,
     gap: bool,
 }
@@ -176,7 +175,7 @@ impl InboxQueue {
             return Err(Refused(Box::new(entry)));
         }
         state.bytes += size;
-        state.entries.push_back(entry);
+        state.entries.push(entry);
         // The reader empties the queue each time, so only the first wakes it.
         let wake = state.entries.len() == 1;
         drop(state);
@@ -197,7 +196,11 @@ impl InboxQueue {
     pub fn take(&self, batch: &mut Vec<InboxEntry>) -> bool {
         let mut state = self.state.lock();
         state.bytes = 0;
-        batch.extend(state.entries.drain(..));
+        if batch.is_empty() {
+            std::mem::swap(batch, &mut state.entries);
+        } else {
+            batch.append(&mut state.entries);
+        }
         let gap = std::mem::take(&mut state.gap);
         drop(state);
         self.drained.notify_waiters();
