@@ -7,7 +7,7 @@ mod measure;
 
 use self::Bound::{Above, AtLeast, AtMost, Below, Nothing};
 use self::measure::{
-    cost, cost_in_all, p50, p99, per_second, rooms_to_their_bound, wrong_of_towpath,
+    cost, cost_in_all, nanoseconds, p50, p99, per_second, rooms_to_their_bound, wrong_of_towpath,
 };
 use super::run::Round;
 
@@ -27,6 +27,8 @@ const CHANNELS_REDIS: &str = "channels-redis";
 const LAYER_BATCH: &str = "layer-batch";
 /// The same, one message at a time; over Redis many senders at once.
 const LAYER_SINGLE: &str = "layer-single";
+/// One producer that waits until each message is received.
+const LAYER_PING_PONG: &str = "layer-ping-pong";
 /// A group of 1 000 members on four nodes; the unit is a group send.
 const LAYER_GROUP: &str = "layer-group";
 
@@ -169,7 +171,7 @@ const CONNECTIONS: [Goal; 3] = [
     ),
 ];
 
-const LAYERS: [Goal; 7] = [
+const LAYERS: [Goal; 8] = [
     goal(
         5,
         "memory layer, in batches: messages/s",
@@ -180,10 +182,13 @@ const LAYERS: [Goal; 7] = [
         5,
         "memory layer, one by one: ns a message",
         AtMost(300.0),
-        |round| {
-            let rate = round.take(LAYER_SINGLE, TOWPATH, per_second)?;
-            Some(1e9 / rate)
-        },
+        |round| round.take(LAYER_SINGLE, TOWPATH, nanoseconds),
+    ),
+    goal(
+        5,
+        "memory layer, each received before the next: ns a message",
+        AtMost(300.0),
+        |round| round.take(LAYER_PING_PONG, TOWPATH, nanoseconds),
     ),
     goal(
         6,
@@ -318,7 +323,7 @@ mod tests {
     #[test]
     fn one_by_one_is_a_time_and_all_processor_time_counts_over_redis() {
         let records = vec![rate(LAYER_SINGLE, TOWPATH, 1, 4_000_000.0)];
-        check(records, "ns a message", &[Some(250.0)]);
+        check(records, "one by one: ns", &[Some(250.0)]);
         let on_redis = |server, server_us, side_us| Record {
             side_us: Some(side_us),
             ..cost(LAYER_SINGLE, server, 1, server_us)

@@ -27,12 +27,9 @@ drift, so a bound holds when the lower end of the spread meets it.
 pub(super) fn markdown(run: &Run, plots: &[plot::Plot]) -> String {
     let mut out = String::new();
     head(run, &mut out).unwrap_or_default();
-    write!(
-        out,
-        "## Figures to reach\n\n{RATIOS}\n{}\n",
-        verdict::table(run)
-    )
-    .unwrap_or_default();
+    if let Some(verdicts) = verdict::table(run) {
+        write!(out, "## Figures to reach\n\n{RATIOS}\n{verdicts}\n").unwrap_or_default();
+    }
     if !plots.is_empty() {
         out.push_str("## Against the number of connections\n\n");
         for plot in plots {
@@ -123,7 +120,7 @@ mod tests {
         };
         let page = markdown(&run, &[]);
         let begin = "- Machine: 2 cores\n- Rounds: 1\n\n```sh\ntowpath-bench run\n```\n\n\
-            Servers:\n\n- `axum`: axum 0.8\n\n## Figures to reach\n";
+            Servers:\n\n- `axum`: axum 0.8\n\n## Scenarios\n";
         assert!(page.starts_with(begin), "{page}");
         assert!(page.contains("### echo\n\n| server |"), "{page}");
         assert!(!page.contains("Commit") && !page.contains("![") && !page.contains("Not there"));

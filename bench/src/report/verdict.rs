@@ -13,13 +13,17 @@ const HEAD: &str = "\
 |--:|---|--:|--:|--:|--:|---|
 ";
 
-/// A table of the figures to reach.
-pub(super) fn table(run: &Run) -> String {
-    let rows = goals::all().map(|goal| {
-        let takes = run.rounds().into_iter().filter_map(goal.measure);
-        row(goal, Spread::of(takes))
-    });
-    [HEAD.to_owned()].into_iter().chain(rows).collect()
+/// A table of the figures to reach; `None` if the run has not one of them.
+pub(super) fn table(run: &Run) -> Option<String> {
+    let spreads: Vec<(&Goal, Option<Spread>)> = goals::all()
+        .map(|goal| {
+            let takes = run.rounds().into_iter().filter_map(goal.measure);
+            (goal, Spread::of(takes))
+        })
+        .collect();
+    spreads.iter().find(|(_, spread)| spread.is_some())?;
+    let rows = spreads.into_iter().map(|(goal, spread)| row(goal, spread));
+    Some([HEAD.to_owned()].into_iter().chain(rows).collect())
 }
 
 fn row(goal: &Goal, spread: Option<Spread>) -> String {
@@ -119,11 +123,20 @@ mod tests {
             records,
             ..Run::default()
         };
-        let table = table(&run);
+        let table = table(&run).unwrap();
         let row = "| 1 | fan-out-rate-1k: s/M, towpath / floor \
             | 1.20 | 1.00 to 1.50 | 5 | ≤ 1.10 | yes |\n";
         assert!(table.contains(row), "{table}");
         assert!(table.contains("| 1 | fan-out-rate-10k: s/M, towpath / floor | - | - | 0 |"));
+    }
+
+    #[test]
+    fn a_run_of_others_has_nothing_to_reach() {
+        let run = Run {
+            records: vec![cost("echo", "axum", 1, 9.0)],
+            ..Run::default()
+        };
+        assert_eq!(table(&run), None);
     }
 
     #[test]

@@ -36,9 +36,14 @@ const PAYLOAD: usize = 128;
 /// Bytes of such a frame from the server: two of header, two of length.
 const FRAME_BYTES: u64 = 4 + PAYLOAD as u64;
 const SOCKETS: usize = 1000;
-/// Members of a group, and frames in a turn.
+/// Members of a large group, and frames in a turn.
 const MEMBERS: [usize; 2] = [100, SOCKETS];
 const FRAMES: [u64; 2] = [1, 32];
+/// Members of a room; the rooms take turns with the sockets.
+const ROOM: usize = 10;
+const ROOMS: usize = 10_000;
+/// So many rooms at once, and frames to each: a socket gets 100 in both cases.
+const SPREADS: [(usize, u64); 2] = [(10, 100), (ROOMS, 1)];
 
 const HANDSHAKE: &[u8] = b"GET /bench HTTP/1.1\r\nHost: localhost\r\n\
     Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -90,7 +95,7 @@ impl Rig {
         service
     }
 
-    /// Opens all sockets; the first hundred join the small group, all the large.
+    /// Opens all sockets, and lets them join their groups.
     fn open(&mut self, service: &TowpathService) {
         for _ in 0..SOCKETS {
             let peer = Peer::default();
@@ -108,8 +113,7 @@ impl Rig {
             for number in 0..SOCKETS {
                 let event = next(&mut **receiver).await;
                 assert!(matches!(event.kind, EventKind::Connect(_)), "{event:?}");
-                for members in MEMBERS.into_iter().filter(|members| number < *members) {
-                    let group = group(members);
+                for group in groups_of(number) {
                     let added = layer.group_add(&group, &event.reply_channel, Bytes::new());
                     added.await.unwrap();
                 }
@@ -123,16 +127,15 @@ impl Rig {
         });
     }
 
-    /// Sends frames to a group at once, until all of them are written.
-    fn broadcast(&self, members: usize, frames: u64) -> Duration {
-        let group = group(members);
+    /// Sends frames to groups of so many members at once, until all are written.
+    fn broadcast(&self, groups: &[GroupName], members: usize, frames: u64) -> Duration {
         let reply = Reply::frame(frame());
-        let expected = members as u64 * frames * FRAME_BYTES;
+        let expected = deliveries(groups.len(), members, frames) * FRAME_BYTES;
         self.tasks.block_on(&self.runtime, async {
             let before = self.written.bytes();
             let begin = Instant::now();
-            for _ in 0..frames {
-                self.layer.group_send(&group, reply.clone()).await.unwrap();
+            for group in (0..frames).flat_map(|_| groups) {
+                self.layer.group_send(group, reply.clone()).await.unwrap();
             }
             self.written.reach(before + expected).await;
             begin.elapsed()
@@ -163,6 +166,22 @@ impl Rig {
 
 fn group(members: usize) -> GroupName {
     GroupName::new(format!("members.{members}")).unwrap()
+}
+
+fn room(number: usize) -> GroupName {
+    GroupName::new(format!("room.{number}")).unwrap()
+}
+
+/// The first hundred sockets are in the small group, all in the large. The first ten are
+/// in room 0, the next ten in room 1, and so on; after the last ten it begins again.
+fn groups_of(socket: usize) -> impl Iterator<Item = GroupName> {
+    let large = MEMBERS.into_iter().filter(move |members| socket < *members);
+    let rooms = (socket / ROOM..ROOMS).step_by(SOCKETS / ROOM);
+    large.map(group).chain(rooms.map(room))
+}
+
+fn deliveries(groups: usize, members: usize, frames: u64) -> u64 {
+    (groups * members) as u64 * frames
 }
 
 fn frame() -> Frame {
@@ -207,22 +226,32 @@ async fn answer(layer: &MemoryLayer, event: &Event, reply: Reply) {
 
 fn hub(criterion: &mut Criterion) {
     let mut rig = Rig::start();
-    let mut group = criterion.benchmark_group("hub");
+    let mut bench = criterion.benchmark_group("hub");
     for members in MEMBERS {
         for frames in FRAMES {
-            group.throughput(Throughput::Elements(members as u64 * frames));
+            let groups = [group(members)];
+            bench.throughput(Throughput::Elements(deliveries(1, members, frames)));
             let name = BenchmarkId::new(format!("{frames} frames at once"), members);
-            group.bench_function(name, |bencher| {
-                bencher
-                    .iter_custom(|count| (0..count).map(|_| rig.broadcast(members, frames)).sum());
+            bench.bench_function(name, |bencher| {
+                let once = |_| rig.broadcast(&groups, members, frames);
+                bencher.iter_custom(|count| (0..count).map(once).sum());
             });
         }
     }
-    group.throughput(Throughput::Elements(1));
-    group.bench_function("frame to event, reply to frame", |bencher| {
+    for (rooms, frames) in SPREADS {
+        let groups: Vec<GroupName> = (0..rooms).map(room).collect();
+        bench.throughput(Throughput::Elements(deliveries(rooms, ROOM, frames)));
+        let name = BenchmarkId::new("100 frames at once, rooms of 10", rooms);
+        bench.bench_function(name, |bencher| {
+            let once = |_| rig.broadcast(&groups, ROOM, frames);
+            bencher.iter_custom(|count| (0..count).map(once).sum());
+        });
+    }
+    bench.throughput(Throughput::Elements(1));
+    bench.bench_function("frame to event, reply to frame", |bencher| {
         bencher.iter_custom(|count| rig.echoes(count));
     });
-    group.finish();
+    bench.finish();
 }
 
 fn main() {

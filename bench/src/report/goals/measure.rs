@@ -16,6 +16,11 @@ pub(super) fn per_second(record: &Record) -> Option<f64> {
     record.per_second
 }
 
+/// The time that one of them takes.
+pub(super) fn nanoseconds(record: &Record) -> Option<f64> {
+    record.per_second.map(|rate| 1e9 / rate)
+}
+
 pub(super) fn p50(record: &Record) -> Option<f64> {
     record.p50_ms
 }
