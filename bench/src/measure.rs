@@ -13,10 +13,8 @@ use crate::procfs;
 use crate::record::Record;
 use crate::scenario::Scenario;
 
-/// Between the last handshake and the first message, or the first look at memory.
-const SETTLE: Duration = Duration::from_millis(300);
-/// Below this many ticks of the kernel's clock a processor time is not a figure.
-const TICKS_MIN: u32 = 5;
+/// A shorter processor time is not a figure: looking at it takes some, too.
+const CPU_MIN: Duration = Duration::from_millis(5);
 /// With fewer sockets than this the server's own growth hides theirs.
 const SOCKETS_MIN: usize = 100;
 
@@ -33,7 +31,7 @@ pub(crate) fn measure(
     let server = Server::start(contender)?;
     let target = target(&server, contender.dialect, plan.main.room > 1);
     let mut generator = Generator::new(target.clone(), plan.main)?;
-    generator.run(SETTLE)?;
+    generator.run(plan.settle)?;
     let rss_before = server.rss()?;
     let mut room = match plan.beside {
         Beside::Room(shape) => {
@@ -50,7 +48,7 @@ pub(crate) fn measure(
     let mut before = Mark::now(&server, &generator)?;
     let opened = generator.open()?;
     let mut after = Mark::now(&server, &generator)?;
-    generator.run(SETTLE)?;
+    generator.run(plan.settle)?;
     if plan.main.pace != Pace::Silent {
         if let Some(room) = &mut room {
             room.start();
@@ -148,7 +146,7 @@ impl Mark {
         let done = Some(done as f64).filter(|done| *done > 0.0);
         let reads = (self.counts.reads - before.counts.reads) as f64;
         let each = |cpu: Duration| {
-            let known = cpu >= procfs::tick() * TICKS_MIN;
+            let known = cpu >= CPU_MIN;
             done.filter(|_| known)
                 .map(|done| cpu.as_secs_f64() * 1e6 / done)
         };

@@ -14,6 +14,9 @@ const ROOM: usize = 10;
 /// Of 10 000 in `mixed` and `slow`, these are not in the large room.
 const BESIDE: usize = 100;
 
+/// A message a second falls into such a window, and its deliveries, too.
+const LONG_MIN: Duration = Duration::from_millis(1_200);
+
 /// How large the scenarios are, and how long they take.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Sizes {
@@ -23,6 +26,9 @@ pub(crate) struct Sizes {
     /// The measured time; twice that where a room of 10 000 hears few messages.
     #[arg(long, default_value = "2000", value_name = "MS")]
     window_ms: NonZeroU16,
+    /// Silence before the first handshake, and after the last one.
+    #[arg(long, default_value = "300", value_name = "MS")]
+    settle_ms: u16,
     /// Take so many times fewer connections than the scenarios' names say.
     #[arg(long, default_value = "1", value_name = "N")]
     scale_down: NonZeroU16,
@@ -54,6 +60,7 @@ pub(crate) struct Plan {
     pub(crate) main: Shape,
     pub(crate) beside: Beside,
     pub(crate) unit: Unit,
+    pub(crate) settle: Duration,
     pub(crate) warmup: Duration,
     pub(crate) window: Duration,
 }
@@ -69,12 +76,18 @@ impl Sizes {
             scenario,
             Scenario::FanOutRate10k | Scenario::Mixed | Scenario::Slow | Scenario::SlowNone
         );
+        let window = Duration::from_millis(self.window_ms.get().into());
         Plan {
             main,
             beside,
             unit,
+            settle: Duration::from_millis(self.settle_ms.into()),
             warmup: Duration::from_millis(self.warmup_ms.into()),
-            window: Duration::from_millis(self.window_ms.get().into()) * if long { 2 } else { 1 },
+            window: if long {
+                (window * 2).max(LONG_MIN)
+            } else {
+                window
+            },
         }
     }
 
@@ -141,6 +154,7 @@ mod tests {
         Sizes {
             warmup_ms: 1000,
             window_ms: NonZeroU16::new(2000).unwrap(),
+            settle_ms: 300,
             scale_down: NonZeroU16::new(scale_down).unwrap(),
         }
     }

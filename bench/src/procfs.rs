@@ -9,11 +9,23 @@ use rustix::process::Pid;
 /// Processor time of a process group so far: of its processes and of those of their
 /// children that have ended.
 pub(crate) fn group_cpu(group: Pid) -> anyhow::Result<Duration> {
-    let mut sum = 0;
-    for (_, stat) in group_members(group)? {
-        sum += stat.ticks;
+    let mut sum = Duration::ZERO;
+    for (pid, stat) in group_members(group)? {
+        // Ticks are coarse but know threads that have ended.
+        sum += ticks(stat.own).max(threads_cpu(pid)) + ticks(stat.children);
     }
-    Ok(ticks(sum))
+    Ok(sum)
+}
+
+/// Processor time of a process's threads, to the nanosecond; nothing if it has ended.
+fn threads_cpu(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let times = threads.into_iter().flatten().flatten().map(|thread| {
+        let time = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        let nanos = time.split_whitespace().next().map(str::parse::<u64>);
+        nanos.and_then(Result::ok).unwrap_or(0)
+    });
+    Duration::from_nanos(times.sum())
 }
 
 /// Resident memory of a process group in bytes, without the kernel's share.
@@ -45,11 +57,6 @@ pub(crate) fn queued_to(port: u16) -> anyhow::Result<Option<u64>> {
     Ok(queued(&table, port))
 }
 
-/// What a process's time is counted in.
-pub(crate) fn tick() -> Duration {
-    ticks(1)
-}
-
 fn ticks(count: u64) -> Duration {
     Duration::from_secs(count) / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(1)
 }
@@ -75,7 +82,8 @@ fn group_members(group: Pid) -> anyhow::Result<Vec<(u32, Stat)>> {
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     group: i32,
-    ticks: u64,
+    own: u64,
+    children: u64,
 }
 
 impl Stat {
@@ -83,10 +91,14 @@ impl Stat {
     /// and from the 12th on come user and system time, its own and its ended children's.
     fn parse(stat: &str) -> Option<Self> {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let times = fields.get(11..15)?.iter().map(|it| it.parse::<u64>().ok());
+        let both = |at: usize| {
+            let times = fields.get(at..at + 2)?.iter();
+            times.map(|it| it.parse::<u64>().ok()).sum::<Option<u64>>()
+        };
         Some(Self {
             group: fields.get(2)?.parse().ok()?,
-            ticks: times.sum::<Option<u64>>()?,
+            own: both(11)?,
+            children: both(13)?,
         })
     }
 }
@@ -121,7 +133,8 @@ mod tests {
         let read = Stat::parse(stat);
         let expected = Stat {
             group: 40,
-            ticks: 741,
+            own: 730,
+            children: 11,
         };
         assert_eq!(read, Some(expected));
         assert_eq!(Stat::parse("42 (short) S 1"), None);

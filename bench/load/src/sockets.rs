@@ -273,11 +273,10 @@ impl Sockets {
         }
     }
 
-    /// Sends what is due; several messages of one socket leave in one write.
+    /// Sends what is due, each message in a write of its own: joined, those of a closed
+    /// loop would stay together for good, and the server would have them joined for nothing.
     pub(crate) fn speak(&mut self) {
-        let mut next = self.traffic.next_due();
-        while let Some((at, since)) = next {
-            next = self.traffic.next_due();
+        while let Some((at, since)) = self.traffic.next_due() {
             let Some(connection) = self.connections.get_mut(at) else {
                 continue;
             };
@@ -286,9 +285,7 @@ impl Sockets {
                 continue;
             };
             connection.unsent.extend_from_slice(frame);
-            if next.is_none_or(|(next, _)| next != at)
-                && let Err(error) = connection.flush()
-            {
+            if let Err(error) = connection.flush() {
                 self.close(at, Some(error));
             }
         }

@@ -1,4 +1,8 @@
 //! Real servers that are at fault are found out.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
