@@ -19,6 +19,7 @@ mod memory;
 mod mounted;
 mod operator;
 mod outside;
+mod reading;
 mod rig;
 mod slow;
 mod trouble;
