@@ -12,20 +12,21 @@ use crate::GroupName;
 /// The memberships of one node or shard: a pure table, no clock, no lock.
 ///
 /// Joining and leaving take constant time in the size of a group; the members
-/// of a group lie side by side in memory, in no order.
+/// of a group lie side by side in memory, in no order. What is kept of a
+/// membership is its metadata, unless `D` says otherwise.
 #[derive(Clone)]
-pub struct GroupTable<M> {
-    groups: HashMap<GroupName, Group<M>>,
+pub struct GroupTable<M, D = Bytes> {
+    groups: HashMap<GroupName, Group<M, D>>,
     members: HashMap<M, Vec<GroupName>>,
 }
 
 #[derive(Clone)]
-struct Group<M> {
-    members: Vec<(M, Bytes)>,
+struct Group<M, D> {
+    members: Vec<(M, D)>,
     positions: HashMap<M, usize>,
 }
 
-impl<M> Default for Group<M> {
+impl<M, D> Default for Group<M, D> {
     fn default() -> Self {
         Self {
             members: Vec::new(),
@@ -34,7 +35,7 @@ impl<M> Default for Group<M> {
     }
 }
 
-impl<M> Default for GroupTable<M> {
+impl<M, D> Default for GroupTable<M, D> {
     fn default() -> Self {
         Self {
             groups: HashMap::new(),
@@ -43,20 +44,20 @@ impl<M> Default for GroupTable<M> {
     }
 }
 
-impl<M: Copy + Eq + Hash> GroupTable<M> {
-    /// Makes `member` a member of `group`, or replaces its metadata. Returns
-    /// whether the group had no members before.
-    pub fn join(&mut self, group: &GroupName, member: M, meta: Bytes) -> bool {
+impl<M: Copy + Eq + Hash, D> GroupTable<M, D> {
+    /// Makes `member` a member of `group`, or replaces what is kept of it.
+    /// Returns whether the group had no members before.
+    pub fn join(&mut self, group: &GroupName, member: M, data: D) -> bool {
         let entry = self.groups.entry(group.clone()).or_default();
         let first = entry.members.is_empty();
         if let Some(known) = entry.positions.get(&member) {
             if let Some(slot) = entry.members.get_mut(*known) {
-                slot.1 = meta;
+                slot.1 = data;
             }
             return first;
         }
         entry.positions.insert(member, entry.members.len());
-        entry.members.push((member, meta));
+        entry.members.push((member, data));
         self.members.entry(member).or_default().push(group.clone());
         first
     }
@@ -100,9 +101,9 @@ impl<M: Copy + Eq + Hash> GroupTable<M> {
         empty
     }
 
-    /// The members of a group and their metadata, in no order.
+    /// The members of a group and what is kept of them, in no order.
     #[must_use]
-    pub fn members(&self, group: &GroupName) -> &[(M, Bytes)] {
+    pub fn members(&self, group: &GroupName) -> &[(M, D)] {
         self.groups.get(group).map_or(&[], |entry| &entry.members)
     }
 
@@ -126,12 +127,12 @@ impl<M: Copy + Eq + Hash> GroupTable<M> {
     }
 
     /// Every member of every group, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&GroupName, M, &Bytes)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&GroupName, M, &D)> {
         self.groups.iter().flat_map(|(group, entry)| {
             entry
                 .members
                 .iter()
-                .map(move |(member, meta)| (group, *member, meta))
+                .map(move |(member, data)| (group, *member, data))
         })
     }
 
@@ -142,7 +143,7 @@ impl<M: Copy + Eq + Hash> GroupTable<M> {
     }
 }
 
-impl<M> fmt::Debug for GroupTable<M> {
+impl<M, D> fmt::Debug for GroupTable<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupTable")
             .field("groups", &self.groups.len())

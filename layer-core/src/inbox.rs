@@ -207,6 +207,12 @@ impl InboxQueue {
         gap
     }
 
+    /// Whether nothing waits here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().entries.is_empty()
+    }
+
     /// Waits until something waits here.
     ///
     /// # Cancel safety

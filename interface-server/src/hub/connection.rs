@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use towpath_layer_core::{ChannelName, GroupName, Headers, LocalId};
 
+use super::flusher::Marks;
 use super::signal::Signal;
 use crate::conversation::Conversation;
 use crate::protocol::refusal::Refusal;
@@ -63,8 +64,8 @@ pub(crate) struct Connection {
     pub(crate) conversation: RefCell<Conversation>,
     pub(crate) asking: RefCell<Option<Asking>>,
     pub(crate) line: RefCell<Line>,
-    /// Whether it is in a list of sockets to write to.
-    pub(crate) dirty: Cell<bool>,
+    /// In which lists of sockets to write to it is.
+    pub(crate) marks: Cell<Marks>,
     /// Whether reading waits for the conversation.
     pub(crate) paused: Cell<bool>,
     /// Whether the socket is to be reset.
@@ -112,7 +113,7 @@ impl Connection {
             conversation: RefCell::new(conversation),
             asking: RefCell::new(Some(asking)),
             line: RefCell::default(),
-            dirty: Cell::new(false),
+            marks: Cell::default(),
             paused: Cell::new(false),
             cut: Cell::new(false),
             held: Cell::new(true),

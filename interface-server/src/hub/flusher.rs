@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 
 use super::connection::{Connection, Line};
 use super::shard::Shard;
@@ -13,6 +15,14 @@ use crate::transport::outbox::Progress;
 /// A pass over many sockets is cut into slices of this length, and whatever
 /// else is ready runs in between.
 const SLICE: Duration = Duration::from_micros(500);
+
+/// After a pass over large groups that took this long ...
+const LONG_PASS: Duration = Duration::from_millis(1);
+
+/// ... the next one begins this much later, or with the timer's next tick, a
+/// millisecond. What comes meanwhile leaves in the same writes, and a write is
+/// nearly all that a delivery costs. At low load nothing comes so soon.
+const REST: Duration = Duration::from_micros(500);
 
 /// Writes between two looks at the clock.
 const WRITES_PER_LOOK: usize = 16;
@@ -26,12 +36,25 @@ pub(crate) enum Urgency {
     Bulk,
 }
 
+/// In which lists a connection is; in each once at most.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Marks {
+    /// Something waits to be written; a list may outlast that.
+    dirty: bool,
+    urgent: bool,
+    bulk: bool,
+}
+
 /// The sockets that have something to write.
 #[derive(Debug, Default)]
 pub(crate) struct Flusher {
     urgent: RefCell<VecDeque<Rc<Connection>>>,
     bulk: RefCell<VecDeque<Rc<Connection>>>,
     bulk_first: Cell<bool>,
+    /// When the pass over large groups began that is not at its end.
+    pass_began: Cell<Option<Instant>>,
+    /// Until when no such pass begins.
+    rest_until: Cell<Option<Instant>>,
     signal: Signal,
     scratch: RefCell<Vec<u8>>,
 }
@@ -39,15 +62,25 @@ pub(crate) struct Flusher {
 impl Flusher {
     /// Puts a connection among those to write to at the end of the turn.
     pub(crate) fn mark(&self, connection: &Rc<Connection>, urgency: Urgency) {
-        if connection.dirty.replace(true) {
-            return;
-        }
+        let mut marks = connection.marks.get();
+        marks.dirty = true;
         let list = match urgency {
-            Urgency::Now => &self.urgent,
-            Urgency::Bulk => &self.bulk,
+            // What waits with the rest of a group goes along.
+            Urgency::Now if !marks.urgent => {
+                marks.urgent = true;
+                Some(&self.urgent)
+            }
+            Urgency::Bulk if !marks.urgent && !marks.bulk => {
+                marks.bulk = true;
+                Some(&self.bulk)
+            }
+            Urgency::Now | Urgency::Bulk => None,
         };
-        list.borrow_mut().push_back(Rc::clone(connection));
-        self.signal.notify();
+        connection.marks.set(marks);
+        if let Some(list) = list {
+            list.borrow_mut().push_back(Rc::clone(connection));
+            self.signal.notify();
+        }
     }
 
     /// Lends the room in which frames are joined.
@@ -55,33 +88,78 @@ impl Flusher {
         lend(&mut self.scratch.borrow_mut())
     }
 
-    fn next(&self, bulk_first: bool) -> Option<Rc<Connection>> {
-        let (one, other) = if bulk_first {
-            (&self.bulk, &self.urgent)
-        } else {
-            (&self.urgent, &self.bulk)
-        };
-        let first = one.borrow_mut().pop_front();
-        first.or_else(|| other.borrow_mut().pop_front())
+    fn next_urgent(&self) -> Option<Rc<Connection>> {
+        let connection = self.urgent.borrow_mut().pop_front()?;
+        let mut marks = connection.marks.get();
+        marks.urgent = false;
+        connection.marks.set(marks);
+        Some(connection)
     }
 
-    /// Writes for one slice. Returns whether there is more to write.
-    fn slice(&self) -> bool {
+    fn next_bulk(&self, now: Instant) -> Option<Rc<Connection>> {
+        if self.rest_until.get().is_some_and(|until| now < until) {
+            return None;
+        }
+        let Some(connection) = self.bulk.borrow_mut().pop_front() else {
+            self.end_pass(now);
+            return None;
+        };
+        if self.pass_began.get().is_none() {
+            self.pass_began.set(Some(now));
+        }
+        let mut marks = connection.marks.get();
+        marks.bulk = false;
+        connection.marks.set(marks);
+        Some(connection)
+    }
+
+    fn end_pass(&self, now: Instant) {
+        let began = self.pass_began.take();
+        let is_long = began.is_some_and(|began| now.duration_since(began) >= LONG_PASS);
+        self.rest_until.set(is_long.then(|| now + REST));
+    }
+
+    fn next(&self, bulk_first: bool, now: Instant) -> Option<Rc<Connection>> {
+        if bulk_first {
+            self.next_bulk(now).or_else(|| self.next_urgent())
+        } else {
+            self.next_urgent().or_else(|| self.next_bulk(now))
+        }
+    }
+
+    /// Writes for one slice, or in a large group until there is news: what an
+    /// event in flight has done comes before the rest of a pass. Returns
+    /// whether there is more to write now.
+    fn slice(&self, has_news: impl Fn() -> bool) -> bool {
         // Slices take turns in what comes first: neither list starves.
         let bulk_first = self.bulk_first.get();
         self.bulk_first.set(!bulk_first);
         let started = Instant::now();
+        let mut now = started;
         let mut writes = 0;
-        while let Some(connection) = self.next(bulk_first) {
-            connection.dirty.set(false);
-            self.flush(&connection);
-            writes += 1;
-            if writes % WRITES_PER_LOOK == 0 && started.elapsed() >= SLICE {
-                return true;
+        while let Some(connection) = self.next(bulk_first, now) {
+            let mut marks = connection.marks.get();
+            if std::mem::take(&mut marks.dirty) {
+                connection.marks.set(marks);
+                self.flush(&connection);
+                writes += 1;
+            }
+            if writes % WRITES_PER_LOOK == 0 {
+                now = Instant::now();
+                let in_pass = self.pass_began.get().is_some();
+                if now - started >= SLICE || in_pass && has_news() {
+                    return true;
+                }
             }
         }
         self.bulk_first.set(false);
         false
+    }
+
+    /// When a pass that rests begins, if there is one.
+    fn next_pass(&self) -> Option<Instant> {
+        let waits = !self.bulk.borrow().is_empty();
+        self.rest_until.get().filter(|_| waits)
     }
 
     fn flush(&self, connection: &Connection) {
@@ -124,9 +202,20 @@ impl Flusher {
 
 /// Writes for as long as the shard lives.
 pub(crate) async fn run(shard: Rc<Shard>) {
+    let flusher = &shard.flusher;
+    let Some(port) = shard.port() else {
+        return;
+    };
     loop {
-        shard.flusher.signal.notified().await;
-        while shard.flusher.slice() {
+        match flusher.next_pass() {
+            None => flusher.signal.notified().await,
+            Some(at) => tokio::select! {
+                biased;
+                () = flusher.signal.notified() => {}
+                () = sleep_until(at) => {}
+            },
+        }
+        while flusher.slice(|| !port.inbox.is_empty()) {
             tokio::task::yield_now().await;
         }
     }

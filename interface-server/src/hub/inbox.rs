@@ -12,7 +12,7 @@ use towpath_layer_core::{ChannelName, Counter, GroupName, InboxEntry, LocalId, M
 use super::cleanup::Job;
 use super::connection::Connection;
 use super::flusher::Urgency;
-use super::shard::Shard;
+use super::shard::{Seated, Shard};
 use crate::config::OnEvent;
 use crate::protocol::close;
 use crate::protocol::frame::OutFrame;
@@ -83,22 +83,22 @@ impl Shard {
     }
 
     fn join(&self, group: GroupName, to: LocalId, meta: bytes::Bytes) {
-        let connection = self.connection(to);
-        let alive = connection
-            .as_ref()
-            .is_some_and(|connection| connection.conversation.borrow().takes_members());
+        let connection = self.connection(to).filter(|connection| {
+            let conversation = connection.conversation.borrow();
+            conversation.takes_members()
+        });
         let empty = {
             let mut groups = self.groups.borrow_mut();
-            if alive {
-                groups.join(&group, to, meta);
+            if let Some(connection) = connection.clone() {
+                groups.join(&group, to, Seated { connection, meta });
             }
             groups.members(&group).is_empty()
         };
         self.hub.index.lock().joined(&group, self.number, empty);
         match connection {
-            Some(connection) if alive => connection.touch(&group),
+            Some(connection) => connection.touch(&group),
             // The membership of a connection that is gone: it must not stay.
-            _ => self.repair(Job::Discard {
+            None => self.repair(Job::Discard {
                 channel: ChannelName::reply(self.layer.node(), to),
                 group,
             }),
@@ -113,17 +113,13 @@ impl Shard {
         let mut sent = 0;
         {
             let groups = self.groups.borrow();
-            let connections = self.connections.borrow();
             let members = groups.members(group);
             let urgency = if members.len() <= SMALL_GROUP {
                 Urgency::Now
             } else {
                 Urgency::Bulk
             };
-            for (id, _) in members {
-                let Some(connection) = connections.get(id) else {
-                    continue;
-                };
+            for (_, Seated { connection, .. }) in members {
                 let put = frame
                     .clone()
                     .map(|frame| self.put(connection, frame, urgency));
@@ -172,10 +168,10 @@ impl Shard {
     /// Every membership here.
     pub(crate) fn memberships(&self) -> Vec<Membership> {
         let groups = self.groups.borrow();
-        let all = groups.iter().map(|(group, member, meta)| Membership {
+        let all = groups.iter().map(|(group, member, seated)| Membership {
             group: group.clone(),
             member,
-            meta: meta.clone(),
+            meta: seated.meta.clone(),
         });
         all.collect()
     }

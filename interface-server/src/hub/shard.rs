@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -44,7 +45,7 @@ pub(crate) struct Shard {
     pub(crate) bounds: Bounds,
     pub(crate) metrics: ShardMetrics,
     pub(crate) connections: RefCell<IdMap<Rc<Connection>>>,
-    pub(crate) groups: RefCell<GroupTable<LocalId>>,
+    pub(crate) groups: RefCell<GroupTable<LocalId, Seated>>,
     pub(crate) emitter: Emitter,
     pub(crate) flusher: Flusher,
     pub(crate) cleanup: Cleanup,
@@ -72,6 +73,13 @@ impl fmt::Debug for Shard {
             .field("number", &self.number)
             .finish_non_exhaustive()
     }
+}
+
+/// A member of a group on this shard.
+#[derive(Debug)]
+pub(crate) struct Seated {
+    pub(crate) connection: Rc<Connection>,
+    pub(crate) meta: Bytes,
 }
 
 /// A conversation has begun, and its handshake waits.
