@@ -10,13 +10,12 @@ use crate::command;
 const BUILD: &[&str] = &[
     "cargo",
     "build",
-    "--release",
     "--package",
     "towpath",
     "--package",
     "towpath-bench",
+    "--profile",
 ];
-const PROGRAM: &str = "target/release/towpath-bench";
 
 /// Servers that need nothing but what is built here.
 const OWN: &[&str] = &["towpath", "floor", "floor-coalesced", "axum"];
@@ -55,8 +54,11 @@ pub(crate) struct Options {
 ///
 /// Fails if anything went wrong with a message to or from Towpath; never for its speed.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
-    command::run(root, BUILD, &[])?;
-    let mut line = vec![PROGRAM, "compare", "--strict", "towpath"];
+    // In a hurry not half of the time may go into optimising across crates.
+    let profile = if options.quick { "quick" } else { "release" };
+    command::run(root, &[BUILD, &[profile]].concat(), &[])?;
+    let program = format!("target/{profile}/towpath-bench");
+    let mut line = vec![&*program, "compare", "--strict", "towpath"];
     let mut servers = OWN.to_vec();
     if options.quick {
         line.extend(["--scenario", QUICK]);
@@ -75,7 +77,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 }
 
 /// The same in a hurry, as a step of the tests.
-#[expect(dead_code, reason = "for the step")]
 pub(crate) fn quick(root: &Path) -> Result<()> {
     let options = Options {
         quick: true,

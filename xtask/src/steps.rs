@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use crate::{command, tidy, tools};
+use crate::{bench, command, tidy, tools};
 
 /// One step of the test command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Test,
     /// Build the documentation.
     Doc,
+    /// Measure in a hurry; fails if a message is lost, repeated or out of order, never on time.
+    Bench,
 }
 
 // The same RUSTFLAGS for all: a flag set for one step alone would build everything again.
@@ -89,6 +91,7 @@ impl Step {
             Self::Boundaries => run(BOUNDARIES),
             Self::Test => run(BUILD).and_then(|()| run(TEST)),
             Self::Doc => command::run(root, DOC, &[("RUSTDOCFLAGS", "-D warnings")]),
+            Self::Bench => bench::quick(root),
         }
     }
 }
