@@ -216,6 +216,9 @@ pub(crate) async fn run(shard: Rc<Shard>) {
             },
         }
         while flusher.slice(|| !port.inbox.is_empty()) {
+            // On a busy machine a worker that was woken waits for a core, and
+            // the kernel would let this thread have it for milliseconds.
+            std::thread::yield_now();
             tokio::task::yield_now().await;
         }
     }

@@ -15,7 +15,6 @@ mod groups;
 mod handshake;
 mod limits;
 mod local;
-mod memory;
 mod mounted;
 mod operator;
 mod outside;

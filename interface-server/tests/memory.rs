@@ -1,4 +1,18 @@
-//! What an idle connection costs.
+//! What an idle connection costs: in a process of its own, where nothing else grows.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "it/client.rs"]
+mod client;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "it/rig.rs"]
+mod rig;
 
 use crate::client::Raw;
 use crate::rig::{Rig, config, until};
