@@ -214,14 +214,15 @@ impl Back {
 
     /// Puts a message at the end.
     pub(crate) fn push(&mut self, now: Duration, id: MessageId, message: Message) {
-        self.last_at = self.last_at.max(now);
-        self.enqueue(self.last_at, id, message);
+        self.enqueue(now, id, message);
     }
 
     fn enqueue(&mut self, sent_at: Duration, id: MessageId, message: Message) {
         self.counts.sent += 1;
+        // Expiry goes by the order of the queue, whoever looked at the clock first.
+        self.last_at = self.last_at.max(sent_at);
         self.messages.push_back(Queued {
-            sent_at,
+            sent_at: self.last_at,
             id,
             message,
         });

@@ -36,7 +36,7 @@ pub(crate) struct Intake {
     pub(crate) is_due: bool,
 }
 
-/// On a new connection there may be marks from before it.
+/// There may be marks from before it; so there may on each new connection.
 impl Default for Intake {
     fn default() -> Self {
         Self {

@@ -43,6 +43,7 @@ impl Core {
         let mut backoff = self.link.backoff();
         let mut chores = Chores::default();
         let mut before: Option<Known> = None;
+        let mut intake = Intake::default();
         loop {
             let connection = self.link.dialer().blocking().await;
             let failed = match connection {
@@ -52,9 +53,14 @@ impl Core {
                         run_id: connection.run_id().to_owned(),
                     };
                     if let Some(before) = before.replace(known) {
+                        // Another server counts from nothing.
+                        if before.run_id != connection.run_id() {
+                            intake = Intake::default();
+                        }
                         self.follow(&mut connection, &before).await;
                     }
-                    self.pump_through(connection, &mut backoff, &mut chores)
+                    intake.is_due = true;
+                    self.pump_through(connection, &mut backoff, &mut chores, &mut intake)
                         .await
                 }
                 Err(error) => error,
@@ -89,15 +95,15 @@ impl Core {
         mut connection: Blocking,
         backoff: &mut Backoff<'_>,
         chores: &mut Chores,
+        intake: &mut Intake,
     ) -> Failure {
-        let mut intake = Intake::default();
         loop {
             let hurries = !chores.is_empty();
             let next = async {
                 if intake.is_due {
-                    self.settle_intake(&mut connection, &mut intake).await?;
+                    self.settle_intake(&mut connection, intake).await?;
                 }
-                self.next_batch(&mut connection, &mut intake, hurries).await
+                self.next_batch(&mut connection, intake, hurries).await
             };
             match next.await {
                 Ok(batch) => self.deliver(batch.letters, chores).await,

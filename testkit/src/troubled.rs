@@ -28,6 +28,8 @@ pub enum Trouble {
     Unknown,
     /// Sends arrive at once, and are answered late.
     Late,
+    /// Sends arrive late.
+    Slow,
 }
 
 /// One node of a layer, whose own calls have troubles; other nodes have none.
@@ -116,6 +118,10 @@ impl ChannelLayer for Troubled {
                 self.inner.send(channel, message).await?;
                 tokio::time::sleep(LATE).await;
                 Ok(())
+            }
+            Trouble::Slow => {
+                tokio::time::sleep(LATE).await;
+                self.inner.send(channel, message).await
             }
             Trouble::None | Trouble::Full => self.inner.send(channel, message).await,
         }

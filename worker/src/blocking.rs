@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::extract::FromContext;
 use crate::handler::{IntoResult, for_each_arity};
-use crate::{Context, Error, Handler, Place, Result};
+use crate::{Context, Error, Handler, Place, Result, held};
 
 /// Makes a consumer of a plain function; it takes the same arguments, and runs
 /// on a thread of its own where it may block.
@@ -56,6 +56,8 @@ async fn offload<R: Send + 'static>(
     context: &Context,
     function: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R> {
+    // What was written before leaves before what the function writes.
+    held::flush().await;
     let permits = Arc::clone(&context.environment().blocking);
     let permit = permits.acquire_owned().await?;
     let running = tokio::task::spawn_blocking(move || {

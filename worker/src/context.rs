@@ -18,6 +18,7 @@ use crate::demultiplexer::wire;
 use crate::effects::{Answer, Effect, Effects, Savepoint};
 use crate::envelope::Envelope;
 use crate::framing::Framing;
+use crate::held::Held;
 use crate::{Error, FromContext, PlaceKind, Result, States};
 
 /// The parameters of a path, in its order.
@@ -314,6 +315,16 @@ impl Context {
     /// Names that begin with `stream:` are the demultiplexer's.
     pub fn keep_slot(&self, name: &str, state: Bytes) {
         self.whole().effects.lock().keep_slot(name, state);
+    }
+
+    pub(crate) fn with_held<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
+        change(&mut self.whole().effects.lock().held)
+    }
+
+    /// Whether anything else than the job still has the event: a task that the
+    /// consumer has started, for one.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
     }
 
     pub(crate) fn note_group(&self, change: GroupChange) {

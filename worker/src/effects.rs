@@ -8,6 +8,7 @@ use towpath_layer_core::{
 };
 
 use crate::envelope::{Envelope, Slots};
+use crate::held::Held;
 use crate::{Error, Result, held};
 
 /// Effects that one event's outbox holds at most.
@@ -30,6 +31,8 @@ pub(crate) struct Effects {
     pub(crate) accept: Accept,
     /// What goes out when the consumer has returned.
     pub(crate) outbox: Vec<Effect>,
+    /// What it wrote last, while it is polled.
+    pub(crate) held: Held,
 }
 
 /// How a consumer answered a handshake.
@@ -169,7 +172,7 @@ fn group_of(change: &GroupChange) -> &GroupName {
 /// The first failure; what stands after it in the outbox is not sent, what
 /// stands in the same batch may be.
 pub(crate) async fn send(layer: &dyn ChannelLayer, outbox: Vec<Effect>) -> Result {
-    held::flush().await?;
+    held::flush().await;
     let mut batch = Vec::new();
     for effect in outbox {
         match effect {

@@ -2,40 +2,113 @@
 //!
 //! While a consumer is polled, the small reply that it has just written to its
 //! own connection is held: if it returns without waiting for anything, reply
-//! and completion are one message. Whatever else it asks of the layer goes out
-//! after what is held, and as soon as it waits what is held goes out too.
+//! and completion are one message. As soon as it waits, or asks anything else
+//! of the layer, its job sends what is held first.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 
-use towpath_layer_core::{Limits, Message, Reply};
+use smallvec::SmallVec;
+use towpath_layer_core::{Limits, Message, Reply, SendError, Unavailable};
 
+use crate::effects::Answer;
 use crate::{Context, Result};
 
 /// A larger reply, in bytes with its headers, is sent by itself: completions
 /// pass outside the limits of an inbox, and what they carry is small.
-const HELD_SIZE_MAX: usize = 16 << 10;
+const HELD_SIZE_MAX: usize = 2 << 10;
 
-/// One poll of a consumer of an event.
-struct Window {
-    context: Context,
-    held: Option<Reply>,
+/// What is held for one event.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Whether its consumer is being polled.
+    open: bool,
+    reply: Option<Reply>,
+    /// Whether its job sends what was held.
+    sending: bool,
+    /// Whether that failed.
+    failed: bool,
+    /// Who waits until it is sent.
+    waiters: SmallVec<[Waker; 1]>,
+}
+
+/// What can be done with a reply now.
+enum Next {
+    Held,
+    Send(Reply),
+    Wait(Reply),
+    /// An earlier one was not sent.
+    Refuse,
+}
+
+impl Held {
+    fn waits(&self) -> bool {
+        self.reply.is_some() || self.sending
+    }
+
+    fn hold(&mut self, reply: Reply, fits: bool) -> Next {
+        if self.waits() {
+            Next::Wait(reply)
+        } else if self.failed {
+            Next::Refuse
+        } else if self.open && fits {
+            self.reply = Some(reply);
+            Next::Held
+        } else {
+            Next::Send(reply)
+        }
+    }
 }
 
 thread_local! {
-    static WINDOW: RefCell<Option<Window>> = const { RefCell::new(None) };
+    /// The event whose consumer is polled on this thread.
+    static POLLED: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
 
-/// Polls the consumer of an event, and returns what it has written last and
-/// not waited for.
-pub(crate) fn polled<R>(context: Context, poll: impl FnOnce() -> R) -> (R, Option<Reply>) {
-    let window = Window {
-        context,
-        held: None,
-    };
-    let outer = WINDOW.replace(Some(window));
+/// What one poll of a consumer left.
+pub(crate) struct Left {
+    /// What it wrote last.
+    pub(crate) reply: Option<Reply>,
+    /// Whether somebody waits until that is sent.
+    pub(crate) awaited: bool,
+}
+
+/// Polls the consumer of an event.
+pub(crate) fn polled<R>(context: &Context, poll: impl FnOnce() -> R) -> (R, Left) {
+    context.with_held(|held| held.open = true);
+    let outer = POLLED.replace(Some(context.clone()));
     let result = poll();
-    let window = WINDOW.replace(outer);
-    (result, window.and_then(|window| window.held))
+    POLLED.set(outer);
+    let left = context.with_held(|held| {
+        held.open = false;
+        Left {
+            reply: held.reply.take(),
+            awaited: !held.waiters.is_empty(),
+        }
+    });
+    (result, left)
+}
+
+/// Sends what a poll left; others wait for it.
+pub(crate) async fn send(context: Context, reply: Reply) -> Result {
+    let channel = context.reply_channel()?;
+    Ok(context.layer().send(channel, Message::Reply(reply)).await?)
+}
+
+/// What was held is being sent.
+pub(crate) fn sending(context: &Context) {
+    context.with_held(|held| held.sending = true);
+}
+
+/// What was held is sent, or cannot be.
+pub(crate) fn sent(context: &Context, failed: bool) {
+    let waiters = context.with_held(|held| {
+        held.sending = false;
+        held.failed |= failed;
+        std::mem::take(&mut held.waiters)
+    });
+    waiters.into_iter().for_each(Waker::wake);
 }
 
 /// Sends a reply to a consumer's own connection: with its completion, if
@@ -44,56 +117,68 @@ pub(crate) fn polled<R>(context: Context, poll: impl FnOnce() -> R) -> (R, Optio
 /// # Cancel safety
 ///
 /// A dropped future may have sent the reply or not.
-pub(crate) async fn reply(context: &Context, reply: Reply) -> Result {
-    let Some(reply) = hold(context, reply)? else {
-        return Ok(());
-    };
-    flush().await?;
-    if let Some(reply) = hold(context, reply)? {
-        let channel = context.reply_channel()?;
-        context.layer().send(channel, Message::Reply(reply)).await?;
+pub(crate) async fn reply(context: &Context, mut reply: Reply) -> Result {
+    let fits = fits(&reply, context.layer().limits());
+    loop {
+        match context.with_held(|held| held.hold(reply, fits)) {
+            Next::Held => return Ok(()),
+            Next::Send(reply) => return send(context.clone(), reply).await,
+            Next::Refuse => return Err(SendError::from(earlier_failed(context)).into()),
+            Next::Wait(same) => {
+                reply = same;
+                wait(context).await;
+            }
+        }
     }
-    Ok(())
 }
 
-/// Sends what is held; done before anything else is asked of the layer.
+fn earlier_failed(context: &Context) -> Unavailable {
+    Unavailable {
+        backend: context.layer().backend(),
+        outcome_unknown: false,
+        source: "an earlier reply of this event was not sent".into(),
+    }
+}
+
+/// Waits until what the consumer that is polled here has written is sent; done
+/// before anything else is asked of the layer.
 ///
 /// # Cancel safety
 ///
-/// A dropped future may have sent it or not.
-pub(crate) async fn flush() -> Result {
-    let held = WINDOW.with_borrow_mut(|window| {
-        let window = window.as_mut()?;
-        Some((window.context.clone(), window.held.take()?))
-    });
-    if let Some((context, reply)) = held {
-        send(&context, reply).await?;
+/// Dropping the future loses nothing.
+pub(crate) async fn flush() {
+    let polled = POLLED.with_borrow(Clone::clone);
+    if let Some(context) = polled {
+        wait(&context).await;
+    }
+}
+
+/// Waits until all that was written to the connection of an event is sent.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing.
+pub(crate) async fn flushed(context: &Context) -> Result {
+    wait(context).await;
+    if context.with_held(|held| held.failed) {
+        return Err(SendError::from(earlier_failed(context)).into());
     }
     Ok(())
 }
 
-/// Sends what was held.
-pub(crate) async fn send(context: &Context, reply: Reply) -> Result {
-    let channel = context.reply_channel()?;
-    Ok(context.layer().send(channel, Message::Reply(reply)).await?)
-}
-
-/// Holds a reply; gives it back if it cannot be held now.
-fn hold(context: &Context, reply: Reply) -> Result<Option<Reply>> {
-    if !fits(&reply, context.layer().limits()) {
-        return Ok(Some(reply));
-    }
-    let own = context.reply_channel()?;
-    Ok(WINDOW.with_borrow_mut(|window| match window {
-        Some(Window {
-            context,
-            held: held @ None,
-        }) if context.reply_channel().is_ok_and(|channel| channel == own) => {
-            *held = Some(reply);
-            None
-        }
-        _ => Some(reply),
-    }))
+/// Its job sees that somebody waits, and sends.
+async fn wait(context: &Context) {
+    poll_fn(|task| {
+        context.with_held(|held| {
+            if held.waits() {
+                held.waiters.push(task.waker().clone());
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+    })
+    .await;
 }
 
 /// Whether a reply may be part of a completion: it is small, and the layer
@@ -109,7 +194,7 @@ fn fits(reply: &Reply, limits: &Limits) -> bool {
 /// handshake, or both close, the first has done so.
 pub(crate) fn fuse(first: Option<Reply>, then: Reply) -> Reply {
     let Some(first) = first else { return then };
-    let answered = first.accept.is_some() || first.deny.is_some() || first.close.is_some();
+    let answered = Answer::of(&first).is_some();
     Reply {
         taken: first.taken.or(then.taken),
         accept: first.accept.or(then.accept.filter(|_| !answered)),

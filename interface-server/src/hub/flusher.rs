@@ -27,6 +27,10 @@ const REST: Duration = Duration::from_micros(500);
 /// Writes between two looks at the clock.
 const WRITES_PER_LOOK: usize = 16;
 
+/// Writes of a pass before it gives way to news: a steady flow of it may not
+/// make each slice tiny.
+const WRITES_BEFORE_NEWS: usize = 4 * WRITES_PER_LOOK;
+
 /// How soon a socket is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
@@ -147,7 +151,8 @@ impl Flusher {
             if writes % WRITES_PER_LOOK == 0 {
                 now = Instant::now();
                 let in_pass = self.pass_began.get().is_some();
-                if now - started >= SLICE || in_pass && has_news() {
+                let may_stop = in_pass && writes >= WRITES_BEFORE_NEWS;
+                if now - started >= SLICE || may_stop && has_news() {
                     return true;
                 }
             }
@@ -216,9 +221,6 @@ pub(crate) async fn run(shard: Rc<Shard>) {
             },
         }
         while flusher.slice(|| !port.inbox.is_empty()) {
-            // On a busy machine a worker that was woken waits for a core, and
-            // the kernel would let this thread have it for milliseconds.
-            std::thread::yield_now();
             tokio::task::yield_now().await;
         }
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -98,10 +99,14 @@ impl WriteSide {
         match self {
             Self::Tcp(half) => {
                 let stream: &TcpStream = half.as_ref();
-                match slices {
-                    [one] => SockRef::from(stream).send(one),
-                    many => SockRef::from(stream).send_vectored(many),
-                }
+                let sent = match slices {
+                    [one] => send(stream, one, SendFlags::NOSIGNAL),
+                    many => {
+                        let mut nothing = SendAncillaryBuffer::default();
+                        sendmsg(stream, many, &mut nothing, SendFlags::NOSIGNAL)
+                    }
+                };
+                Ok(sent?)
             }
             Self::Foreign(_) => Err(io::ErrorKind::WouldBlock.into()),
         }

@@ -15,7 +15,9 @@ if redis.call('EXISTS', inbox) == 0 then
         redis.call('UNLINK', KEYS[6])
     end
 elseif credit > 0 then
-    redis.call('DECRBY', bytes, credit)
+    -- Whoever emptied the inbox meanwhile took the count along.
+    local counted = tonumber(redis.call('GET', bytes) or '0')
+    redis.call('DECRBY', bytes, math.min(credit, counted))
 end
 if redis.call('DEL', room) == 1 then
     redis.call('PUBLISH', ARGV[2], 0)

@@ -126,7 +126,7 @@ impl Groups {
 
     async fn add_encoded(&self, group: GroupName, meta: Bytes) -> Result {
         let channel = self.channel()?;
-        held::flush().await?;
+        held::flush().await;
         self.layer.group_add(&group, channel, meta.clone()).await?;
         self.note(GroupChange::Add { group, meta });
         Ok(())
@@ -143,7 +143,7 @@ impl Groups {
     /// A dropped future may have ended the membership or not.
     pub async fn discard(&self, group: impl AsRef<str>) -> Result {
         let group = group_name(group)?;
-        held::flush().await?;
+        held::flush().await;
         self.layer.group_discard(&group, self.channel()?).await?;
         self.note(GroupChange::Discard { group });
         Ok(())
@@ -159,7 +159,7 @@ impl Groups {
     ///
     /// A dropped future may have ended some of them.
     pub async fn leave_all(&self) -> Result {
-        held::flush().await?;
+        held::flush().await;
         let joined = self.joined().await?;
         self.layer.discard_all(self.channel()?).await?;
         for group in joined {
@@ -195,7 +195,7 @@ impl Groups {
     /// A dropped future may have reached some nodes.
     pub async fn send(&self, group: impl AsRef<str>, reply: impl Into<Reply>) -> Result<Delivery> {
         let group = group_name(group)?;
-        held::flush().await?;
+        held::flush().await;
         Ok(self.layer.group_send(&group, reply.into()).await?)
     }
 

@@ -45,7 +45,7 @@ impl Layer {
     ) -> Result {
         let channel = ChannelName::new(channel)?;
         let message = Message::Custom(Content::encode(value)?);
-        held::flush().await?;
+        held::flush().await;
         Ok(self.layer.send(&channel, message).await?)
     }
 
@@ -61,7 +61,7 @@ impl Layer {
     /// A dropped future may have sent the reply or not.
     pub async fn reply(&self, channel: &ChannelName, reply: impl Into<Reply>) -> Result {
         let message = Message::Reply(reply.into());
-        held::flush().await?;
+        held::flush().await;
         Ok(self.layer.send(channel, message).await?)
     }
 
@@ -85,7 +85,7 @@ impl Layer {
     ) -> Result<DelayKey> {
         let channel = ChannelName::new(channel)?;
         let message = Message::Custom(Content::encode(value)?);
-        held::flush().await?;
+        held::flush().await;
         Ok(self.layer.send_after(delay, &channel, message).await?)
     }
 

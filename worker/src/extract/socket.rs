@@ -18,12 +18,13 @@ use crate::{Context, Error, Place, Result, held};
 /// The connection that the event is about: accepts, denies, writes, closes.
 ///
 /// Each call takes effect when awaited, in the order of the calls and of those
-/// on [`Groups`] and [`Layer`]. What is written last and is small (16 KiB)
+/// on [`Groups`] and [`Layer`]. What is written last and is small (2 KiB)
 /// leaves as soon as the consumer waits for something or returns: with its
 /// completion then, in one message, which is sent again until
-/// `consumer_timeout` if the layer is out of reach or the node's inbox full. A
-/// call straight on the [`ChannelLayer`](towpath_layer_core::ChannelLayer) may
-/// overtake it. What is written in the `connect` of a [`WebsocketConsumer`](crate::WebsocketConsumer)
+/// `consumer_timeout` if the layer is out of reach. If it could not be sent
+/// before that, writing fails from then on, and the event is lost. A call
+/// straight on the [`ChannelLayer`](towpath_layer_core::ChannelLayer) may
+/// overtake it; [`flush`](Self::flush) is for those. What is written in the `connect` of a [`WebsocketConsumer`](crate::WebsocketConsumer)
 /// waits until it has returned and its groups are joined, and what is written
 /// in the `connect` of a demultiplexer's stream until all streams have agreed;
 /// if one refuses it is never sent. A connection that is gone drops what is
@@ -218,7 +219,7 @@ impl Socket {
         value: &T,
     ) -> Result<DelayKey> {
         let message = Message::Reply(Framing::event(name, value)?);
-        held::flush().await?;
+        held::flush().await;
         let layer = self.context.layer();
         Ok(layer
             .send_after(delay, &self.reply_channel, message)
@@ -276,6 +277,21 @@ impl Socket {
         held::reply(&self.context, reply).await?;
         self.context.note_answer(answer, false);
         Ok(())
+    }
+
+    /// Waits until all that was written to this connection is with the layer:
+    /// for a consumer that then computes for long or blocks its thread. One
+    /// that waits, or asks anything else of the layer, needs no flush.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept), if something was not sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn flush(&self) -> Result {
+        held::flushed(&self.context).await
     }
 
     /// The event as other extractors see it.

@@ -30,6 +30,10 @@ use crate::meter::{Ended, Running};
 /// the rest of its batch waiting no longer than this and itself.
 const INLINE_FOR: Duration = Duration::from_millis(2);
 
+/// After a consumer that ran longer, what is ready does not wait for the rest
+/// of its batch.
+const SHORT: Duration = Duration::from_micros(100);
+
 /// How long a worker that stops tries to say which events it gave up.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -225,11 +229,15 @@ impl Crew {
         if self.now.saturating_duration_since(job.taken) < INLINE_FOR {
             // Nobody is woken through this: a task polls once more.
             let mut nobody = TaskContext::from_waker(Waker::noop());
-            let polled = job.poll(self.now, &mut nobody);
+            let began = self.now;
+            let polled = job.poll(began, &mut nobody);
             self.now = Instant::now();
             if let Poll::Ready(ending) = polled {
                 let left = finish(job, ending, self.now, &self.shared);
                 self.outgoing.extend(left);
+                if self.now.saturating_duration_since(began) > SHORT {
+                    self.flush();
+                }
                 return;
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Job {
     unsent: Option<Error>,
     /// What it wrote last.
     held: Option<Reply>,
+    /// How it ended.
+    ended: Option<Ending>,
     began: Option<Instant>,
     span: Span,
     _running: Running,
@@ -127,6 +129,7 @@ impl Job {
             sending: None,
             unsent: None,
             held: None,
+            ended: None,
             began: None,
             span,
             _running: running,
@@ -141,21 +144,43 @@ impl Job {
         self.began.get_or_insert(now);
         let span = self.span.clone();
         let _entered = span.enter();
-        ready!(self.poll_sending(task));
-        let (polled, held) = held::polled(self.context.clone(), || guard(|| self.run(task)));
-        let ending = match polled {
-            Ok(Poll::Ready(ending)) => ending,
-            Ok(Poll::Pending) => {
-                self.send(held, task);
-                return Poll::Pending;
+        loop {
+            ready!(self.poll_sending(task));
+            if let Some(ending) = self.ended.take() {
+                return Poll::Ready(ending);
             }
-            Err(panic) => {
-                self.cancel();
-                Ending::Panicked(panic)
+            let context = self.context.clone();
+            let (polled, left) = held::polled(&context, || guard(|| self.run(task)));
+            drop(context);
+            let awaited = left.awaited;
+            match polled {
+                Ok(Poll::Pending) if left.reply.is_none() => return Poll::Pending,
+                Ok(Poll::Pending) => {
+                    self.send(left.reply);
+                    // One that waits for that alone goes on at once.
+                    if !awaited {
+                        let _waits = self.poll_sending(task);
+                        return Poll::Pending;
+                    }
+                }
+                Ok(Poll::Ready(ending)) => self.end(ending, left.reply),
+                Err(panic) => {
+                    self.cancel();
+                    self.end(Ending::Panicked(panic), left.reply);
+                }
             }
-        };
-        self.held = held;
-        Poll::Ready(ending)
+        }
+    }
+
+    /// The consumer has ended. What it wrote last goes with the completion,
+    /// unless a task of its own could overtake that.
+    fn end(&mut self, ending: Ending, held: Option<Reply>) {
+        self.ended = Some(ending);
+        if self.context.is_shared() {
+            self.send(held);
+        } else {
+            self.held = held;
+        }
     }
 
     /// Runs the consumer, then sends what it put into its outbox.
@@ -181,22 +206,23 @@ impl Job {
         })
     }
 
-    /// Sends what the consumer wrote before it had to wait.
-    fn send(&mut self, held: Option<Reply>, task: &mut TaskContext<'_>) {
-        let Some(reply) = held else { return };
-        let context = self.context.clone();
-        self.sending = Some(Box::pin(async move { held::send(&context, reply).await }));
-        // The consumer has left its waker; this leaves one too if it has to wait.
-        let _waits = self.poll_sending(task);
+    /// Sends what was held.
+    fn send(&mut self, held: Option<Reply>) {
+        if let Some(reply) = held {
+            held::sending(&self.context);
+            self.sending = Some(Box::pin(held::send(self.context.clone(), reply)));
+        }
     }
 
-    /// Waits until what was written is sent: what comes after it may not
-    /// overtake it.
+    /// Waits until that is sent: what comes after it may not overtake it.
     fn poll_sending(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
         if let Some(sending) = &mut self.sending {
             let sent = ready!(sending.as_mut().poll(task));
             self.sending = None;
-            self.unsent = sent.err();
+            held::sent(&self.context, sent.is_err());
+            if let Err(error) = sent {
+                self.unsent.get_or_insert(error);
+            }
         }
         Poll::Ready(())
     }

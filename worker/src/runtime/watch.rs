@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
-use towpath_layer_core::{ChannelName, Message, Reply, Taken};
+use towpath_layer_core::{ChannelLayer, ChannelName, Message, Reply, Taken};
 
 use super::Shared;
 use super::conclude::conclude;
@@ -19,8 +20,8 @@ const ANNOUNCE_AGAIN_MIN: Duration = Duration::from_millis(10);
 /// Runs a job to its end: it returns, it is past its deadline, or the worker
 /// waits no longer.
 pub(super) async fn see_through(mut job: Job, shared: &Shared) -> Option<Outgoing> {
-    let context = job.context.clone();
-    let announcing = timeout_at(job.deadline, announce(&context, job.taken, shared));
+    let holder = Holder::of(&job.context);
+    let announcing = timeout_at(job.deadline, announce(holder, job.taken, shared));
     let ending = tokio::select! {
         biased;
         ending = poll_fn(|task| job.poll(Instant::now(), task)) => ending,
@@ -50,26 +51,43 @@ pub(super) fn finish(
     })
 }
 
+/// What a node has to be told about an event in this worker's hands.
+struct Holder {
+    layer: Arc<dyn ChannelLayer>,
+    /// Nobody waits for a message of the application.
+    event: Option<(ChannelName, u64)>,
+}
+
+impl Holder {
+    /// The context itself is not kept: whoever has it may still write.
+    fn of(context: &Context) -> Self {
+        let event = context.event();
+        Self {
+            layer: Arc::clone(context.layer()),
+            event: event.map(|event| (event.reply_channel.clone(), event.attempt)),
+        }
+    }
+}
+
 /// Tells the node that waits that its event is in this worker's hands: after
 /// `taken_after`, and then once a lease, in case the backend forgot.
-async fn announce(context: &Context, taken: Instant, shared: &Shared) -> Infallible {
-    let Some(event) = context.event() else {
+async fn announce(holder: Holder, taken: Instant, shared: &Shared) -> Infallible {
+    let Holder { layer, event } = holder;
+    let Some((channel, attempt)) = event else {
         return std::future::pending().await;
     };
-    let layer = context.layer();
     let again = shared.config.taken_after.max(ANNOUNCE_AGAIN_MIN);
     let mut next = taken + shared.config.taken_after;
     loop {
         sleep_until(next).await;
-        let channel: &ChannelName = &event.reply_channel;
         let reply = Reply {
             taken: Some(Taken {
-                attempt: event.attempt,
+                attempt,
                 worker: layer.node(),
             }),
             ..Reply::default()
         };
-        let wait = match layer.send(channel, Message::Reply(reply)).await {
+        let wait = match layer.send(&channel, Message::Reply(reply)).await {
             Ok(()) => layer.limits().lease,
             Err(_) => again,
         };

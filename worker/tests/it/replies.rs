@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep;
-use towpath_layer_core::Outcome;
+use towpath_layer_core::{Frame, Outcome};
 use towpath_testkit::{Trouble, Troubled};
 use towpath_worker::{
     Error, Groups, Result, Router, Socket, State, States, Text, Worker, WorkerConfig, websocket,
@@ -64,8 +64,8 @@ async fn a_large_reply_goes_by_itself() {
         socket.text("x".repeat(text.parse::<usize>()?)).await
     }
     let (_stage, mut peer) = of(large).await;
-    assert_eq!(peer.text("16384").await.done().replies.len(), 1);
-    assert_eq!(peer.text("16385").await.done().replies.len(), 2);
+    assert_eq!(peer.text("2048").await.done().replies.len(), 1);
+    assert_eq!(peer.text("2049").await.done().replies.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,4 +172,111 @@ async fn a_reply_from_a_task_of_the_consumers_own_is_sent_at_once() {
     let turn = peer.text("go").await.done();
     assert_eq!(turn.texts(), ["from a task"]);
     assert_eq!(turn.replies.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsent_reply_is_not_forgotten_when_a_later_one_is_sent() {
+    async fn waits(socket: Socket, layer: State<Arc<Troubled>>) -> Result {
+        layer.set(Trouble::Away);
+        socket.text("a").await?;
+        yield_now().await;
+        layer.set(Trouble::None);
+        socket.text("b").await?;
+        yield_now().await;
+        Ok(())
+    }
+    let (_stage, mut peer, _layer) = troubled(waits).await;
+    let turn = peer.text("go").await;
+    assert_eq!(turn.completion.outcome, Outcome::Lost, "{:?}", turn.texts());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_not_overtaken_by_a_task_spawned_after_it() {
+    async fn apart(socket: Socket) -> Result {
+        yield_now().await;
+        socket.text("a").await?;
+        let apart = socket.clone();
+        #[expect(clippy::disallowed_methods, reason = "an application may")]
+        tokio::spawn(async move { apart.text("b").await });
+        Ok(())
+    }
+    let (_stage, mut peer) = of(apart).await;
+    let turn = peer.text("go").await;
+    let mut texts: Vec<String> = turn.texts().iter().map(|text| text.to_string()).collect();
+    if texts.len() < 2
+        && let Some(Frame::Text(text)) = peer.reply().await.frame
+    {
+        texts.push(text.to_string());
+    }
+    assert_eq!(texts, ["a", "b"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_blocks_its_thread_can_flush_before() {
+    async fn blocks(
+        socket: Socket,
+        left: State<Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>>,
+    ) -> Result {
+        socket.text("question").await?;
+        socket.flush().await?;
+        let left = std::sync::Arc::clone(&left);
+        let answered = tokio::task::block_in_place(move || {
+            left.lock()
+                .unwrap()
+                .recv_timeout(Duration::from_secs(2))
+                .is_ok()
+        });
+        socket
+            .text(if answered {
+                "answered"
+            } else {
+                "nobody answered"
+            })
+            .await
+    }
+    let (answer, left) = std::sync::mpsc::channel();
+    let states = States::new().with(Arc::new(std::sync::Mutex::new(left)));
+    let router = Router::new().route("/x", websocket().receive(blocks));
+    let stage = Stage::with(WorkerConfig::default(), router, states).await;
+    let mut peer = stage.peer("/x");
+    peer.emit(receive("go")).await;
+    let first = peer.reply().await;
+    assert!(first.frame.is_some());
+    answer.send(()).unwrap();
+    let turn = peer.turn().await;
+    assert_eq!(turn.texts(), ["answered"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_failure_of_a_reply_does_not_go_to_a_call_whose_error_is_of_no_matter() {
+    async fn tells(socket: Socket, layer: State<Arc<Troubled>>, groups: Groups) -> Result {
+        layer.set(Trouble::Away);
+        socket.text("a").await?;
+        // Nobody has to hear of it.
+        groups.send_text("room", "somebody writes").await.ok();
+        layer.set(Trouble::None);
+        Ok(())
+    }
+    let (_stage, mut peer, _layer) = troubled(tells).await;
+    let turn = peer.text("go").await;
+    let is_lost = turn.completion.outcome == Outcome::Lost;
+    assert!(is_lost || turn.texts() == ["a"], "{turn:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_was_awaited_survives_another_call_that_is_dropped() {
+    async fn drops(socket: Socket, layer: State<Arc<Troubled>>, groups: Groups) -> Result {
+        layer.set(Trouble::Slow);
+        socket.text("a").await?;
+        let soon = Duration::from_millis(1);
+        tokio::time::timeout(soon, groups.send_text("room", "x"))
+            .await
+            .ok();
+        layer.set(Trouble::None);
+        Ok(())
+    }
+    let (_stage, mut peer, _layer) = troubled(drops).await;
+    let turn = peer.text("go").await;
+    let is_lost = turn.completion.outcome == Outcome::Lost;
+    assert!(is_lost || turn.texts() == ["a"], "{turn:?}");
 }
