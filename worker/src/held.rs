@@ -25,7 +25,7 @@ pub(crate) struct Held {
     /// Whether its consumer is being polled.
     open: bool,
     reply: Option<Reply>,
-    /// Whether its job sends what was held.
+    /// Whether its job has what was held, and will have sent it.
     sending: bool,
     /// Whether that failed.
     failed: bool,
@@ -67,6 +67,7 @@ thread_local! {
 }
 
 /// What one poll of a consumer left.
+#[derive(Default)]
 pub(crate) struct Left {
     /// What it wrote last.
     pub(crate) reply: Option<Reply>,
@@ -74,31 +75,30 @@ pub(crate) struct Left {
     pub(crate) awaited: bool,
 }
 
-/// Polls the consumer of an event.
-pub(crate) fn polled<R>(context: &Context, poll: impl FnOnce() -> R) -> (R, Left) {
+/// Polls the consumer of an event. From then on others wait until what it left
+/// is sent.
+pub(crate) fn polled<R>(context: Context, poll: impl FnOnce() -> R) -> (R, Left) {
     context.with_held(|held| held.open = true);
-    let outer = POLLED.replace(Some(context.clone()));
+    let outer = POLLED.replace(Some(context));
     let result = poll();
-    POLLED.set(outer);
-    let left = context.with_held(|held| {
-        held.open = false;
-        Left {
-            reply: held.reply.take(),
-            awaited: !held.waiters.is_empty(),
-        }
+    let context = POLLED.replace(outer);
+    let left = context.map(|context| {
+        context.with_held(|held| {
+            held.open = false;
+            held.sending = held.reply.is_some();
+            Left {
+                reply: held.reply.take(),
+                awaited: !held.waiters.is_empty(),
+            }
+        })
     });
-    (result, left)
+    (result, left.unwrap_or_default())
 }
 
-/// Sends what a poll left; others wait for it.
+/// Sends what a poll left.
 pub(crate) async fn send(context: Context, reply: Reply) -> Result {
     let channel = context.reply_channel()?;
     Ok(context.layer().send(channel, Message::Reply(reply)).await?)
-}
-
-/// What was held is being sent.
-pub(crate) fn sending(context: &Context) {
-    context.with_held(|held| held.sending = true);
 }
 
 /// What was held is sent, or cannot be.

@@ -147,11 +147,9 @@ impl Job {
         loop {
             ready!(self.poll_sending(task));
             if let Some(ending) = self.ended.take() {
-                return Poll::Ready(ending);
+                return Poll::Ready(self.unless_unsent(ending));
             }
-            let context = self.context.clone();
-            let (polled, left) = held::polled(&context, || guard(|| self.run(task)));
-            drop(context);
+            let (polled, left) = held::polled(self.context.clone(), || guard(|| self.run(task)));
             let awaited = left.awaited;
             match polled {
                 Ok(Poll::Pending) if left.reply.is_none() => return Poll::Pending,
@@ -183,6 +181,14 @@ impl Job {
         }
     }
 
+    /// One that returned, but whose reply was not sent, has failed with that.
+    fn unless_unsent(&mut self, ending: Ending) -> Ending {
+        match (ending, self.unsent.take()) {
+            (Ending::Returned, Some(unsent)) => Ending::Failed(Failure::new(unsent)),
+            (ending, _) => ending,
+        }
+    }
+
     /// Runs the consumer, then sends what it put into its outbox.
     fn run(&mut self, task: &mut TaskContext<'_>) -> Poll<Ending> {
         let future = self
@@ -209,7 +215,6 @@ impl Job {
     /// Sends what was held.
     fn send(&mut self, held: Option<Reply>) {
         if let Some(reply) = held {
-            held::sending(&self.context);
             self.sending = Some(Box::pin(held::send(self.context.clone(), reply)));
         }
     }

@@ -280,3 +280,27 @@ async fn a_reply_that_was_awaited_survives_another_call_that_is_dropped() {
     let is_lost = turn.completion.outcome == Outcome::Lost;
     assert!(is_lost || turn.texts() == ["a"], "{turn:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_last_reply_that_could_not_go_alone_makes_the_event_lost() {
+    type Kept = Arc<parking_lot::Mutex<Option<Socket>>>;
+    /// Somebody else keeps the socket, so the reply does not wait for the completion.
+    async fn keeps(socket: Socket, layer: State<Arc<Troubled>>, kept: State<Kept>) -> Result {
+        kept.lock().replace(socket.clone());
+        layer.set(Trouble::Away);
+        socket.text("hello").await
+    }
+    let mut stage = Stage::empty().await;
+    let layer = Troubled::new(stage.layer.another_node());
+    let states = States::new().with(Arc::clone(&layer)).with(Kept::default());
+    let router = Router::new().route("/x", websocket().receive(keeps));
+    let worker = Worker::new(WorkerConfig::default(), &router, layer.clone(), states);
+    stage.add(worker.unwrap());
+    let mut peer = stage.peer("/x");
+    peer.emit(receive("go")).await;
+    // Under a paused clock this ends when nothing else can happen.
+    sleep(Duration::from_secs(1)).await;
+    layer.set(Trouble::None);
+    let turn = peer.turn().await;
+    assert_eq!(turn.completion.outcome, Outcome::Lost);
+}
