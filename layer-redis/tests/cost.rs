@@ -15,12 +15,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use support::Place;
+use support::{Peer, Place};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use towpath_layer_core::{ChannelLayer, ChannelName, Content, GroupName, Limits, LocalId, Reply};
 use towpath_layer_redis::RedisLayer;
-use towpath_testkit::CollectingSink;
 
 const STEP_MAX: Duration = Duration::from_secs(30);
 
@@ -83,25 +82,7 @@ async fn send(layer: &RedisLayer, messages: usize, batch: usize) {
     }
 }
 
-/// A node with connections.
-struct Peer {
-    layer: Arc<RedisLayer>,
-    sink: Arc<CollectingSink>,
-}
-
 impl Peer {
-    async fn new(place: &Place) -> Self {
-        let layer = place.connect().await;
-        let sink = Arc::new(CollectingSink::new(layer.limits()));
-        layer.attach(sink.clone()).await.unwrap();
-        Self { layer, sink }
-    }
-
-    fn open(&self) -> (LocalId, ChannelName) {
-        let local = self.sink.open();
-        (local, ChannelName::reply(self.layer.node(), local))
-    }
-
     /// Makes new connections members of groups.
     async fn join(&self, groups: &[GroupName], members: usize) -> Vec<LocalId> {
         let mut joining = JoinSet::new();

@@ -8,17 +8,15 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use support::Place;
+use support::{Peer, Place};
 use tokio::time::{Instant, sleep, timeout};
 use towpath_layer_core::{
     ChannelLayer, ChannelName, Content, GroupName, Limits, LocalId, Message, Reply, SendError,
 };
 use towpath_layer_redis::RedisLayer;
-use towpath_testkit::CollectingSink;
 
 const LEASE: Duration = Duration::from_millis(1_500);
 const STEP_MAX: Duration = Duration::from_secs(15);
@@ -63,20 +61,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
     begin.elapsed()
 }
 
-/// A node with connections.
-struct Peer {
-    layer: Arc<RedisLayer>,
-    sink: Arc<CollectingSink>,
-}
-
 impl Peer {
-    async fn new(place: &Place) -> Self {
-        let layer = place.connect().await;
-        let sink = Arc::new(CollectingSink::new(layer.limits()));
-        layer.attach(sink.clone()).await.unwrap();
-        Self { layer, sink }
-    }
-
     /// A new connection that is a member, and known to be by the sink.
     async fn member(&self, group: &GroupName) -> (LocalId, ChannelName) {
         let local = self.sink.open();

@@ -7,19 +7,16 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use support::Place;
+use support::{Peer, Place};
 use tokio::time::{Instant, sleep};
 use towpath_layer_core::{
     ChannelLayer, ChannelName, Completion, Content, GlobTable, GroupName, Limits, LocalId, Message,
     Outcome, Reply,
 };
-use towpath_layer_redis::RedisLayer;
-use towpath_testkit::CollectingSink;
 
 const LEASE: Duration = Duration::from_millis(1_500);
 const STEP_MAX: Duration = Duration::from_secs(15);
@@ -45,26 +42,9 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-struct Peer {
-    layer: Arc<RedisLayer>,
-    sink: Arc<CollectingSink>,
-}
-
 impl Peer {
-    async fn new(place: &Place) -> Self {
-        let layer = place.connect().await;
-        let sink = Arc::new(CollectingSink::new(layer.limits()));
-        layer.attach(sink.clone()).await.unwrap();
-        Self { layer, sink }
-    }
-
-    fn connection(&self) -> (LocalId, ChannelName) {
-        let local = self.sink.open();
-        (local, ChannelName::reply(self.layer.node(), local))
-    }
-
     async fn member(&self) -> (LocalId, ChannelName) {
-        let (local, name) = self.connection();
+        let (local, name) = self.open();
         self.layer
             .group_add(&room(), &name, Bytes::from_static(b"meta"))
             .await
@@ -103,7 +83,7 @@ async fn joins_and_leaves_that_are_lost_with_a_connection_are_made_up_for() {
     let (peer, other) = (Peer::new(&place).await, Peer::new(&place).await);
     let (stays, _) = peer.member().await;
     let (left, _) = peer.member().await;
-    let (joined, _) = peer.connection();
+    let (joined, _) = peer.open();
     let mut admin = place.admin().await;
     until("the pump waits", async || {
         let mut list = redis::cmd("CLIENT");
@@ -229,7 +209,7 @@ async fn what_is_for_a_node_on_its_way_back_is_not_dropped() {
     let place = Place::new(Limits::default()).await;
     let owner = Peer::new(&place).await;
     let worker = place.connect().await;
-    let (local, name) = owner.connection();
+    let (local, name) = owner.open();
     let reply = Reply::completion(Completion {
         attempt: 1,
         outcome: Outcome::Done { session: None },

@@ -7,16 +7,14 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use support::Place;
+use support::{Peer, Place};
 use tokio::time::{Instant, sleep};
 use towpath_layer_core::{ChannelLayer, ChannelName, Delivery, GroupName, Limits, LocalId, Reply};
 use towpath_layer_redis::RedisLayer;
-use towpath_testkit::CollectingSink;
 
 const STEP_MAX: Duration = Duration::from_secs(15);
 const AGAIN: Duration = Duration::from_millis(1);
@@ -25,19 +23,7 @@ fn room() -> GroupName {
     GroupName::new("room").unwrap()
 }
 
-struct Peer {
-    layer: Arc<RedisLayer>,
-    sink: Arc<CollectingSink>,
-}
-
 impl Peer {
-    async fn new(place: &Place) -> Self {
-        let layer = place.connect().await;
-        let sink = Arc::new(CollectingSink::new(layer.limits()));
-        layer.attach(sink.clone()).await.unwrap();
-        Self { layer, sink }
-    }
-
     async fn join(&self) -> (LocalId, ChannelName) {
         let local = self.sink.open();
         let name = ChannelName::reply(self.layer.node(), local);

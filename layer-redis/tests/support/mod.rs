@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use towpath_layer_core::{ChannelLayer, LayerError, Limits, NodeId, SystemClock, SystemEntropy};
+use towpath_layer_core::{
+    ChannelLayer, ChannelName, LayerError, Limits, LocalId, NodeId, SystemClock, SystemEntropy,
+};
 use towpath_layer_redis::{RedisLayer, RedisOptions};
 use towpath_testkit::redis::RedisServer;
-use towpath_testkit::{Backend, Factory, Faults, async_trait};
+use towpath_testkit::{Backend, CollectingSink, Factory, Faults, async_trait};
 
 /// Layers over a Redis of their own.
 pub(crate) struct Redis;
@@ -52,6 +54,27 @@ impl Place {
     pub(crate) async fn admin(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.server.url()).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
+    }
+}
+
+/// A node with connections.
+pub(crate) struct Peer {
+    pub(crate) layer: Arc<RedisLayer>,
+    pub(crate) sink: Arc<CollectingSink>,
+}
+
+impl Peer {
+    pub(crate) async fn new(place: &Place) -> Self {
+        let layer = place.connect().await;
+        let sink = Arc::new(CollectingSink::new(layer.limits()));
+        layer.attach(sink.clone()).await.unwrap();
+        Self { layer, sink }
+    }
+
+    /// A connection, and where its replies go.
+    pub(crate) fn open(&self) -> (LocalId, ChannelName) {
+        let local = self.sink.open();
+        (local, ChannelName::reply(self.layer.node(), local))
     }
 }
 
