@@ -16,7 +16,8 @@ use crate::drain::{Phase, drain};
 use crate::hub::{self, Hub, Threads};
 use crate::operator::Operator;
 use crate::routes::Routes;
-use crate::transport::accept;
+use crate::transport::accept::Acceptor;
+use crate::transport::listener;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ pub enum BindError {
 pub struct InterfaceServer {
     hub: Arc<Hub>,
     threads: Threads,
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     operator: Option<(TcpListener, Operator)>,
     local_addr: SocketAddr,
 }
@@ -97,11 +98,14 @@ impl InterfaceServer {
         http: Option<HttpService>,
         operator: Option<Operator>,
     ) -> Result<Self, BindError> {
-        let listener = listen(config.listen).await?;
-        let local_addr = listener.local_addr().map_err(|source| BindError::Listen {
+        let cannot_listen = |source| BindError::Listen {
             address: config.listen,
             source,
-        })?;
+        };
+        let listener = listener::listen(config.listen, config.send_buffer_bytes)
+            .await
+            .map_err(cannot_listen)?;
+        let local_addr = listener.local_addr().map_err(cannot_listen)?;
         let operator = match config.operator_listen.zip(operator) {
             Some((address, operator)) => Some((listen(address).await?, operator)),
             None => None,
@@ -160,20 +164,30 @@ impl InterfaceServer {
             let layer = Arc::clone(&self.hub.layer);
             operators.spawn(operator.serve(listener, layer, takes_work));
         }
+        let accepting = Acceptor::start(Arc::clone(&self.hub), self.listener);
         self.hub.set_phase(Phase::Ready);
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => tracing::info!("draining"),
-            () = self.hub.failed.cancelled() => tracing::error!("stopping: a shard has failed"),
-            () = accept::run(&self.hub, &self.listener) => {}
+        match accepting {
+            Ok(acceptor) => serve(&self.hub, acceptor, &shutdown).await,
+            Err(error) => tracing::error!(%error, "stopping: nothing can be accepted"),
         }
         self.hub.set_phase(Phase::Draining);
-        drop(self.listener);
         drain(&self.hub, self.hub.config.drain_timeout).await;
         self.threads.end().await;
         self.hub.set_phase(Phase::Stopped);
         operators.shutdown().await;
     }
+}
+
+/// Serves until something ends it; then nothing more is accepted.
+async fn serve(hub: &Hub, acceptor: Acceptor, shutdown: &CancellationToken) {
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => tracing::info!("draining"),
+        () = hub.failed.cancelled() => tracing::error!("stopping: a shard has failed"),
+        () = acceptor.ended() => tracing::error!("stopping: accepting has failed"),
+    }
+    acceptor.close();
+    acceptor.ended().await;
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {

@@ -12,9 +12,17 @@ use super::shard::Shard;
 use super::signal::Signal;
 use crate::transport::outbox::Progress;
 
-/// A pass over many sockets is cut into slices of this length, and whatever
-/// else is ready runs in between.
-const SLICE: Duration = Duration::from_micros(500);
+/// Writing is cut into slices of this length, and whatever else is ready runs
+/// in between.
+const SLICE: Duration = Duration::from_micros(200);
+
+/// A slice of a pass over large groups. An echo beside it waits for a slice
+/// twice, to be read and to be written, and for those of the other shards where
+/// they have to share a core.
+const PASS_SLICE: Duration = Duration::from_micros(100);
+
+/// The part of a pass's slice in which replies go first.
+const URGENT_FIRST: Duration = Duration::from_micros(50);
 
 /// After a pass over large groups that took this long ...
 const LONG_PASS: Duration = Duration::from_millis(1);
@@ -54,7 +62,6 @@ pub(crate) struct Marks {
 pub(crate) struct Flusher {
     urgent: RefCell<VecDeque<Rc<Connection>>>,
     bulk: RefCell<VecDeque<Rc<Connection>>>,
-    bulk_first: Cell<bool>,
     /// When the pass over large groups began that is not at its end.
     pass_began: Cell<Option<Instant>>,
     /// Until when no such pass begins.
@@ -135,12 +142,11 @@ impl Flusher {
     /// event in flight has done comes before the rest of a pass. Returns
     /// whether there is more to write now.
     fn slice(&self, has_news: impl Fn() -> bool) -> bool {
-        // Slices take turns in what comes first: neither list starves.
-        let bulk_first = self.bulk_first.get();
-        self.bulk_first.set(!bulk_first);
         let started = Instant::now();
         let mut now = started;
         let mut writes = 0;
+        // Each list has its part of the slice: neither starves.
+        let mut bulk_first = false;
         while let Some(connection) = self.next(bulk_first, now) {
             let mut marks = connection.marks.get();
             if std::mem::take(&mut marks.dirty) {
@@ -150,14 +156,16 @@ impl Flusher {
             }
             if writes % WRITES_PER_LOOK == 0 {
                 now = Instant::now();
+                let spent = now - started;
+                bulk_first = spent >= URGENT_FIRST;
                 let in_pass = self.pass_began.get().is_some();
+                let length = if in_pass { PASS_SLICE } else { SLICE };
                 let may_stop = in_pass && writes >= WRITES_BEFORE_NEWS;
-                if now - started >= SLICE || may_stop && has_news() {
+                if spent >= length || may_stop && has_news() {
                     return true;
                 }
             }
         }
-        self.bulk_first.set(false);
         false
     }
 
@@ -221,6 +229,9 @@ pub(crate) async fn run(shard: Rc<Shard>) {
             },
         }
         while flusher.slice(|| !port.inbox.is_empty()) {
+            // A worker that this thread woke may wait for its core: without
+            // this it waits for the kernel's time slice, some milliseconds.
+            std::thread::yield_now();
             tokio::task::yield_now().await;
         }
     }

@@ -21,6 +21,7 @@ mod thread;
 mod ticker;
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -57,6 +58,7 @@ pub(crate) enum Arrival {
     /// A connection was accepted.
     Socket {
         stream: std::net::TcpStream,
+        client: SocketAddr,
         seat: Seat,
     },
     /// A request came to another server that this one is mounted in.

@@ -123,8 +123,12 @@ pub(crate) async fn run(
 async fn arrive(shard: Rc<Shard>, mut arrivals: mpsc::Receiver<Arrival>) {
     while let Some(arrival) = arrivals.recv().await {
         match arrival {
-            Arrival::Socket { stream, seat } => {
-                let task = http::serve(Rc::clone(&shard), stream, seat);
+            Arrival::Socket {
+                stream,
+                client,
+                seat,
+            } => {
+                let task = http::serve(Rc::clone(&shard), stream, client, seat);
                 shard.sockets.spawn_local(task);
             }
             Arrival::Mounted {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tower::ServiceExt;
 
 use super::respond;
 use super::socket::{self, Guard};
-use super::stream::{self, Upgrade};
+use super::stream::Upgrade;
 use crate::BoxBody;
 use crate::hub::Seat;
 use crate::hub::connection::Decision;
@@ -44,7 +45,12 @@ const LINGER: Duration = Duration::from_secs(1);
 type Promise = Rc<RefCell<Option<Guard>>>;
 
 /// Serves one accepted connection to its end.
-pub(crate) async fn serve(shard: Rc<Shard>, stream: std::net::TcpStream, seat: Seat) {
+pub(crate) async fn serve(
+    shard: Rc<Shard>,
+    stream: std::net::TcpStream,
+    client: SocketAddr,
+    seat: Seat,
+) {
     let accepted = TcpStream::from_std(stream);
     let stream = match accepted {
         Ok(stream) => stream,
@@ -53,16 +59,19 @@ pub(crate) async fn serve(shard: Rc<Shard>, stream: std::net::TcpStream, seat: S
             return;
         }
     };
-    stream::tune(&stream, shard.config.send_buffer_bytes);
     // The future of the HTTP part is large, and gone when the socket idles.
-    if let Some((guard, upgrade)) = serve_http(&shard, stream).boxed_local().await {
+    if let Some((guard, upgrade)) = serve_http(&shard, stream, client).boxed_local().await {
         socket::start(&shard, guard, upgrade, seat);
     }
 }
 
-async fn serve_http(shard: &Rc<Shard>, stream: TcpStream) -> Option<(Guard, Upgrade)> {
+async fn serve_http(
+    shard: &Rc<Shard>,
+    stream: TcpStream,
+    client: SocketAddr,
+) -> Option<(Guard, Upgrade)> {
     let ends = Ends {
-        client: stream.peer_addr().ok(),
+        client: Some(client),
         server: stream.local_addr().ok(),
     };
     let promise = Promise::default();

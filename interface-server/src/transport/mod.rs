@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod http;
+pub(crate) mod listener;
 pub(crate) mod mounted;
 pub(crate) mod outbox;
 pub(crate) mod reader;

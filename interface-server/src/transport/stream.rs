@@ -77,7 +77,7 @@ impl Upgrade {
 }
 
 /// Writes leave at once, and the kernel holds only so much of them.
-pub(crate) fn tune(stream: &TcpStream, send_buffer: usize) {
+fn tune(stream: &TcpStream, send_buffer: usize) {
     let tuned = stream
         .set_nodelay(true)
         .and_then(|()| SockRef::from(stream).set_send_buffer_size(send_buffer));
