@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use rustix::process::setpriority_process;
 use towpath_load::{Generator, LoadError, Pace, Shape, Target};
 
 use crate::measure::milliseconds;
@@ -76,6 +77,10 @@ impl Room {
 
 type Ended = (Generator, f64);
 
+/// How far the room's generator stands back (`nice`): its members would be on other
+/// machines, and what is measured beside it may not wait for their reading.
+const NICENESS: i32 = 10;
+
 fn ended(thread: JoinHandle<Result<Ended, LoadError>>) -> anyhow::Result<Ended> {
     let ended = thread.join().map_err(|_| anyhow!("its generator panicked"));
     Ok(ended??)
@@ -88,6 +93,10 @@ fn load(
     started: &Receiver<()>,
     (warmup, window): (Duration, Duration),
 ) -> Result<Ended, LoadError> {
+    // Of this thread alone.
+    if let Err(error) = setpriority_process(None, NICENESS) {
+        return Err(std::io::Error::from(error).into());
+    }
     let mut generator = Generator::new(target, shape)?;
     let count = generator.open()?;
     let _or_nobody_waits = opened.send(count);
