@@ -191,6 +191,7 @@ impl Shard {
                 }
             }
             Done::Batch(sending, results) => {
+                self.hub.woken.note();
                 let mut again = Vec::new();
                 for (one, result) in sending.into_iter().zip(results) {
                     let handed = handed(&result);

@@ -229,9 +229,11 @@ pub(crate) async fn run(shard: Rc<Shard>) {
             },
         }
         while flusher.slice(|| !port.inbox.is_empty()) {
-            // A worker that this thread woke may wait for its core: without
-            // this it waits for the kernel's time slice, some milliseconds.
-            std::thread::yield_now();
+            // A worker that was woken may wait for this core: without this it
+            // waits for the kernel's time slice, some milliseconds.
+            if shard.hub.woken.lately() {
+                std::thread::yield_now();
+            }
             tokio::task::yield_now().await;
         }
     }

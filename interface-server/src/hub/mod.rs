@@ -20,6 +20,7 @@ mod sweeper;
 mod thread;
 mod ticker;
 mod watch;
+mod woken;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use ids::IdSet;
 use index::GroupIndex;
 
 pub(crate) use thread::{Threads, run, start};
+use woken::Woken;
 
 /// Arrivals that wait for one shard.
 const ARRIVALS_MAX: usize = 1024;
@@ -111,6 +113,7 @@ pub(crate) struct Hub {
     pub(crate) index: Mutex<GroupIndex>,
     /// Conversations that are not over.
     pub(crate) open: AtomicUsize,
+    pub(crate) woken: Woken,
     phase: AtomicU8,
     turn: AtomicUsize,
     /// A shard has ended that should not have.
@@ -145,6 +148,7 @@ impl Hub {
             ports,
             index: Mutex::default(),
             open: AtomicUsize::new(0),
+            woken: Woken::new(),
             phase: AtomicU8::new(Phase::Starting as u8),
             turn: AtomicUsize::new(0),
             failed: CancellationToken::new(),
