@@ -178,7 +178,8 @@ impl InterfaceServer {
     }
 }
 
-/// Serves until something ends it; then nothing more is accepted.
+/// Serves until something ends it; then nothing more is accepted. What was
+/// accepted in that moment finds a shard that drains.
 async fn serve(hub: &Hub, acceptor: Acceptor, shutdown: &CancellationToken) {
     tokio::select! {
         biased;
@@ -186,8 +187,6 @@ async fn serve(hub: &Hub, acceptor: Acceptor, shutdown: &CancellationToken) {
         () = hub.failed.cancelled() => tracing::error!("stopping: a shard has failed"),
         () = acceptor.ended() => tracing::error!("stopping: accepting has failed"),
     }
-    acceptor.close();
-    acceptor.ended().await;
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {

@@ -62,26 +62,21 @@ impl Acceptor {
         })
     }
 
-    /// Waits until the thread has ended, which before [`close`](Self::close) it
-    /// does not do in good order.
+    /// Waits until the thread has ended, which before this is dropped it does
+    /// not do in good order.
     pub(crate) async fn ended(&self) {
         self.ended.cancelled().await;
     }
+}
 
-    /// Accepts nothing more.
-    pub(crate) fn close(&self) {
+impl Drop for Acceptor {
+    fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
         // Wakes the thread where it waits. A listener does not refuse this.
         if let Err(error) = rustix::net::shutdown(&self.shared.listener, Shutdown::Both) {
             tracing::warn!(%error, "the listening socket could not be shut down");
         }
         self.thread.unpark();
-    }
-}
-
-impl Drop for Acceptor {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 
