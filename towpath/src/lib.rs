@@ -64,10 +64,10 @@
 //!   out.
 //!
 //! The feature `redis` (on by default) builds the layer between processes in,
-//! `tokens` (on by default) signed tokens, `signed-cookies` the cookies that a
-//! web framework has signed or encrypted. The feature `testing` is for
-//! dev-dependencies and brings `testing::TestApp`, which runs an application
-//! inside a test.
+//! `tokens` (on by default) signed tokens, `phoenix-tokens` (on by default) those
+//! of a Phoenix application, `signed-cookies` the cookies that a web framework has
+//! signed or encrypted. The feature `testing` is for dev-dependencies and brings
+//! `testing::TestApp`, which runs an application inside a test.
 
 mod app;
 mod cli;
@@ -103,7 +103,7 @@ mod documents {
     #[cfg(all(feature = "binding-postgres", feature = "tokens"))]
     #[doc = include_str!("../../docs/binding.md")]
     struct DataBinding;
-    #[cfg(feature = "tokens")]
+    #[cfg(all(feature = "phoenix-tokens", feature = "tokens"))]
     #[doc = include_str!("../../docs/identity.md")]
     struct Identity;
     #[doc = include_str!("../../docs/testing.md")]

@@ -9,6 +9,8 @@ pub use towpath_layer_core::{
     Accept, Application, ChannelLayer, ChannelName, Close, Content, DelayKey, Delivery, Deny,
     Frame, GroupName, Handshake, Member, Reply,
 };
+#[cfg(feature = "phoenix-tokens")]
+pub use towpath_worker::PhoenixTokens;
 #[cfg(feature = "tokens")]
 pub use towpath_worker::{Auth, AuthLayer, Authenticator, Keys, TokenError};
 pub use towpath_worker::{

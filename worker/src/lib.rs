@@ -67,6 +67,8 @@ mod json_consumer;
 mod limit;
 mod meter;
 mod middleware;
+#[cfg(feature = "phoenix-tokens")]
+mod phoenix_token;
 mod place;
 mod prepared;
 mod router;
@@ -97,6 +99,11 @@ pub use handler::{Handler, IntoResult};
 pub use json_consumer::{JsonConsumer, JsonSocket};
 pub use limit::{Rate, RateLimit, RateLimited};
 pub use middleware::{ConsumerService, Middleware};
+#[cfg(feature = "phoenix-tokens")]
+pub use phoenix_token::{
+    KeyDigest, MaxAge, PhoenixKeyError, PhoenixSignError, PhoenixTokenError, PhoenixTokens, Term,
+    TermError,
+};
 pub use place::{Place, PlaceKind};
 pub use prepared::Prepared;
 pub use router::{
