@@ -102,9 +102,8 @@ impl InterfaceServer {
             address: config.listen,
             source,
         };
-        let listener = listener::listen(config.listen, config.send_buffer_bytes)
-            .await
-            .map_err(cannot_listen)?;
+        let listener =
+            listener::listen(config.listen, config.send_buffer_bytes).map_err(cannot_listen)?;
         let local_addr = listener.local_addr().map_err(cannot_listen)?;
         let operator = match config.operator_listen.zip(operator) {
             Some((address, operator)) => Some((listen(address).await?, operator)),
@@ -164,10 +163,11 @@ impl InterfaceServer {
             let layer = Arc::clone(&self.hub.layer);
             operators.spawn(operator.serve(listener, layer, takes_work));
         }
-        let accepting = Acceptor::start(Arc::clone(&self.hub), self.listener);
-        self.hub.set_phase(Phase::Ready);
-        match accepting {
-            Ok(acceptor) => serve(&self.hub, acceptor, &shutdown).await,
+        match Acceptor::start(Arc::clone(&self.hub), self.listener) {
+            Ok(acceptor) => {
+                self.hub.set_phase(Phase::Ready);
+                serve(&self.hub, acceptor, &shutdown).await;
+            }
             Err(error) => tracing::error!(%error, "stopping: nothing can be accepted"),
         }
         self.hub.set_phase(Phase::Draining);
@@ -179,7 +179,7 @@ impl InterfaceServer {
 }
 
 /// Serves until something ends it; then nothing more is accepted. What was
-/// accepted in that moment finds a shard that drains.
+/// accepted in that moment is closed unheard, or ends with its shard.
 async fn serve(hub: &Hub, acceptor: Acceptor, shutdown: &CancellationToken) {
     tokio::select! {
         biased;

@@ -191,7 +191,9 @@ impl Shard {
                 }
             }
             Done::Batch(sending, results) => {
-                self.hub.woken.note();
+                if results.iter().any(Result::is_ok) {
+                    self.hub.woken.note();
+                }
                 let mut again = Vec::new();
                 for (one, result) in sending.into_iter().zip(results) {
                     let handed = handed(&result);

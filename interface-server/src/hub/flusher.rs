@@ -16,12 +16,13 @@ use crate::transport::outbox::Progress;
 /// in between.
 const SLICE: Duration = Duration::from_micros(200);
 
-/// A slice of a pass over large groups. An echo beside it waits for a slice
-/// twice, to be read and to be written, and for those of the other shards where
-/// they have to share a core.
+/// A slice of a pass over large groups. An echo beside it waits for two of
+/// them: it is read between slices, and its reply is written in one. Where
+/// shards share a core it waits for theirs, too.
 const PASS_SLICE: Duration = Duration::from_micros(100);
 
-/// The part of a pass's slice in which replies go first.
+/// The part of a slice, of one look at the clock at least, in which replies go
+/// first; after it the members of large groups do.
 const URGENT_FIRST: Duration = Duration::from_micros(50);
 
 /// After a pass over large groups that took this long ...
@@ -34,10 +35,6 @@ const REST: Duration = Duration::from_micros(500);
 
 /// Writes between two looks at the clock.
 const WRITES_PER_LOOK: usize = 16;
-
-/// Writes of a pass before it gives way to news: a steady flow of it may not
-/// make each slice tiny.
-const WRITES_BEFORE_NEWS: usize = 4 * WRITES_PER_LOOK;
 
 /// How soon a socket is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,14 +135,12 @@ impl Flusher {
         }
     }
 
-    /// Writes for one slice, or in a large group until there is news: what an
-    /// event in flight has done comes before the rest of a pass. Returns
-    /// whether there is more to write now.
-    fn slice(&self, has_news: impl Fn() -> bool) -> bool {
+    /// Writes for one slice. Returns whether there is more to write now.
+    fn slice(&self) -> bool {
         let started = Instant::now();
         let mut now = started;
         let mut writes = 0;
-        // Each list has its part of the slice: neither starves.
+        // Each list has its part of every slice: neither starves.
         let mut bulk_first = false;
         while let Some(connection) = self.next(bulk_first, now) {
             let mut marks = connection.marks.get();
@@ -157,13 +152,12 @@ impl Flusher {
             if writes % WRITES_PER_LOOK == 0 {
                 now = Instant::now();
                 let spent = now - started;
-                bulk_first = spent >= URGENT_FIRST;
                 let in_pass = self.pass_began.get().is_some();
                 let length = if in_pass { PASS_SLICE } else { SLICE };
-                let may_stop = in_pass && writes >= WRITES_BEFORE_NEWS;
-                if spent >= length || may_stop && has_news() {
+                if bulk_first && spent >= length {
                     return true;
                 }
+                bulk_first = spent >= URGENT_FIRST;
             }
         }
         false
@@ -216,9 +210,6 @@ impl Flusher {
 /// Writes for as long as the shard lives.
 pub(crate) async fn run(shard: Rc<Shard>) {
     let flusher = &shard.flusher;
-    let Some(port) = shard.port() else {
-        return;
-    };
     loop {
         match flusher.next_pass() {
             None => flusher.signal.notified().await,
@@ -228,7 +219,7 @@ pub(crate) async fn run(shard: Rc<Shard>) {
                 () = sleep_until(at) => {}
             },
         }
-        while flusher.slice(|| !port.inbox.is_empty()) {
+        while flusher.slice() {
             // A worker that was woken may wait for this core: without this it
             // waits for the kernel's time slice, some milliseconds.
             if shard.hub.woken.lately() {

@@ -7,6 +7,7 @@
 
 mod cleanup;
 pub(crate) mod connection;
+mod descriptors;
 mod drain;
 mod emitter;
 pub(crate) mod flusher;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_layer_core::ChannelLayer;
 
 use super::shard::Shard;
-use super::{Arrival, Hub, cleanup, emitter, flusher, inbox, sweeper, ticker, watch};
+use super::{Arrival, Hub, cleanup, descriptors, emitter, flusher, inbox, sweeper, ticker, watch};
 use crate::HttpService;
 use crate::config::ServerConfig;
 use crate::routes::Routes;
@@ -60,6 +60,7 @@ pub(crate) fn start(
     layer: Arc<dyn ChannelLayer>,
     pages: Option<&HttpService>,
 ) -> io::Result<(Arc<Hub>, Threads)> {
+    descriptors::reserve();
     let (hub, receivers) = Hub::new(config, routes, layer);
     let mut threads = Threads {
         stop: CancellationToken::new(),

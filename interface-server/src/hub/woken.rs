@@ -1,7 +1,8 @@
 //! Whether workers were lately given something, and may wait for a core.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 /// How long after an event it counts as lately, in milliseconds.
 const LATELY: u64 = 20;
@@ -10,8 +11,8 @@ const LATELY: u64 = 20;
 #[derive(Debug)]
 pub(crate) struct Woken {
     origin: Instant,
-    /// Milliseconds from the origin; written once in each at most, so that
-    /// shards do not take the line from one another.
+    /// Milliseconds from the origin; written about once in each, so that shards
+    /// do not take the line from one another. Nothing yet counts as just now.
     at: AtomicU64,
 }
 

@@ -21,8 +21,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// many, or to fetch a page.
 const SPARE: usize = 1024;
 
-/// A thread that accepts, until this is dropped. It blocks: a socket is known
-/// to one runtime only, that of its shard.
+/// A thread that accepts, until this is dropped; it is not waited for then. It
+/// blocks: a socket is known to one runtime only, that of its shard.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     shared: Arc<Shared>,
@@ -62,8 +62,7 @@ impl Acceptor {
         })
     }
 
-    /// Waits until the thread has ended, which before this is dropped it does
-    /// not do in good order.
+    /// Waits until the thread has ended. Before this is dropped, that is a failure.
     pub(crate) async fn ended(&self) {
         self.ended.cancelled().await;
     }

@@ -3,36 +3,44 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::process::{Resource, getrlimit};
-use socket2::SockRef;
+use socket2::{Domain, Protocol, Socket, Type};
 
-/// Descriptors that the process's table has room for from the start, 8 bytes
-/// each in the kernel.
-const DESCRIPTORS: u64 = 1 << 16;
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// Listens for sockets that write at once and for each of which the kernel
-/// holds `send_buffer` bytes: accepted ones inherit both.
-pub(crate) async fn listen(address: SocketAddr, send_buffer: usize) -> io::Result<TcpListener> {
-    let listener = tokio::net::TcpListener::bind(address).await?.into_std()?;
-    listener.set_nonblocking(false)?;
-    let socket = SockRef::from(&listener);
+/// holds `send_buffer` bytes. Accepted ones inherit both, so they are set
+/// before the first can come.
+pub(crate) fn listen(address: SocketAddr, send_buffer: usize) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(send_buffer)?;
-    reserve_descriptors(&listener)?;
-    Ok(listener)
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
-/// Makes the process's table of descriptors large at once. The kernel doubles
-/// it as needed, and where there are several threads each doubling holds up
-/// the one that asked by many milliseconds, until no core reads the old table.
-fn reserve_descriptors(any: &TcpListener) -> io::Result<()> {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let highest = limit.min(DESCRIPTORS).saturating_sub(1);
-    let highest = i32::try_from(highest).map_err(io::Error::other)?;
-    match fcntl_dupfd_cloexec(any, highest) {
-        // Closed at once; the table stays as large. If the highest is taken, it is so already.
-        Ok(_) | Err(Errno::MFILE) => Ok(()),
-        Err(error) => Err(error.into()),
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_inherit_what_was_set() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), 20_000).unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
+        // Linux holds twice what was asked for, for its own accounts.
+        let held = SockRef::from(&accepted).send_buffer_size().unwrap();
+        assert!((20_000..=40_000).contains(&held), "{held}");
     }
 }
