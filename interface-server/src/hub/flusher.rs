@@ -34,7 +34,7 @@ const LONG_PASS: Duration = Duration::from_millis(1);
 const REST: Duration = Duration::from_micros(500);
 
 /// Writes between two looks at the clock.
-const WRITES_PER_LOOK: usize = 16;
+const WRITES_PER_LOOK: usize = 8;
 
 /// How soon a socket is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
