@@ -120,3 +120,11 @@ async fn nothing_new_begins_on_a_connection_that_was_there() {
     assert!(refused.is_err(), "{}", status(&refused));
     within(rig.running).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_whose_run_is_dropped_accepts_nothing_more() {
+    let rig = Rig::start(config()).await;
+    until(async || rig.handle.phase() == Phase::Ready).await;
+    rig.running.abort();
+    until(async || TcpStream::connect(rig.address).await.is_err()).await;
+}
