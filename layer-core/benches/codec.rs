@@ -23,6 +23,7 @@ fn event() -> Message {
     Message::Event(Event {
         reply_channel: ChannelName::reply(node, LocalId(1 << 40)),
         path: "/room/rust".into(),
+        topic: None,
         order: 7,
         attempt: 8,
         session: Bytes::from_static(b"\x81\xa4name\xa3ada"),

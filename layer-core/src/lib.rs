@@ -47,8 +47,9 @@ pub use inbox::{InboxEntry, InboxQueue, InboxSink, Membership, Refused};
 pub use layer::{ChannelLayer, Delivery, Member, MemberStream, Received, Receiver};
 pub use limits::Limits;
 pub use message::{
-    Accept, Application, Close, Completion, Content, ContentError, Deny, Event, EventKind, Frame,
-    GroupChange, Handshake, Headers, Message, Outcome, Reply, Taken, Tick, channels,
+    Accept, Application, Broadcast, Close, Completion, Content, ContentError, Deny, Event,
+    EventKind, Frame, GroupChange, Handshake, Headers, Join, Message, Outcome, Push, Reference,
+    Reply, Taken, Tick, TopicReply, channels,
 };
 pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
 pub use statistics::{ChannelStatistics, Counter, Statistics};

@@ -5,11 +5,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 use crate::Entropy;
 
 /// The longest name of a channel or group, in bytes.
 pub const NAME_LEN_MAX: usize = 99;
+
+/// What the names of topics' groups begin with.
+const TOPIC_PREFIX: &str = "topic.";
+
+/// The same for long topics. No escaped byte is `_l`.
+const LONG_TOPIC_PREFIX: &str = "topic._long.";
 
 const CHARACTERS: &str = "ASCII letters, digits, '-', '_' and '.'";
 
@@ -37,6 +44,17 @@ impl NameError {
             name,
             rule: rule.to_owned(),
         }
+    }
+}
+
+fn push_escaped(name: &mut String, byte: u8) {
+    name.push('_');
+    push_hex(name, byte);
+}
+
+fn push_hex(name: &mut String, byte: u8) {
+    for digit in [byte >> 4, byte & 0xf] {
+        name.extend(char::from_digit(digit.into(), 16));
     }
 }
 
@@ -290,6 +308,31 @@ impl GroupName {
         Ok(Self(name.into()))
     }
 
+    /// The group of everybody who joined a topic. No two topics share one: this
+    /// is the only place that knows how.
+    ///
+    /// Letters, digits, `-` and `.` stand for themselves, every other byte as
+    /// `_` and two hex digits; what is too long for a name is its SHA-256.
+    #[must_use]
+    pub fn topic(topic: &str) -> Self {
+        let mut name = String::from(TOPIC_PREFIX);
+        for byte in topic.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') {
+                name.push(char::from(byte));
+            } else {
+                push_escaped(&mut name, byte);
+            }
+        }
+        if name.len() > NAME_LEN_MAX {
+            name.clear();
+            name.push_str(LONG_TOPIC_PREFIX);
+            for byte in Sha256::digest(topic) {
+                push_hex(&mut name, byte);
+            }
+        }
+        Self(name.into())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -383,6 +426,30 @@ mod tests {
         for name in ["a!b", "a?b", "", "a\n", &"x".repeat(100)] {
             GroupName::new(name).unwrap_err();
         }
+    }
+
+    #[test]
+    fn every_topic_has_a_group_of_its_own() {
+        for (topic, group) in [
+            ("room:lobby", "topic.room_3alobby"),
+            ("", "topic."),
+            ("a-b.c_d", "topic.a-b.c_5fd"),
+            ("ä", "topic._c3_a4"),
+        ] {
+            assert_eq!(GroupName::topic(topic).as_str(), group);
+        }
+        let (long, other) = ("x".repeat(94), "x".repeat(95));
+        assert_eq!(
+            GroupName::topic(&"x".repeat(93)).as_str().len(),
+            NAME_LEN_MAX
+        );
+        for topic in [&long, &other] {
+            let name = GroupName::topic(topic);
+            assert_eq!(GroupName::new(name.as_str()).unwrap(), name);
+            assert!(name.as_str().starts_with(LONG_TOPIC_PREFIX), "{name}");
+        }
+        assert_ne!(GroupName::topic(&long), GroupName::topic(&other));
+        assert_ne!(GroupName::topic("long.x"), GroupName::topic(&long));
     }
 
     #[test]

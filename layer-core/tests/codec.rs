@@ -8,9 +8,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use towpath_layer_core::{
-    Application, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
-    GroupChange, GroupName, Handshake, InboxEntry, LocalId, Message, MessageId, NodeId, Outcome,
-    Reply, SeededEntropy, Taken, Tick, decode, encode,
+    Application, Broadcast, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
+    GroupChange, GroupName, Handshake, InboxEntry, Join, LocalId, Message, MessageId, NodeId,
+    Outcome, Push, Reference, Reply, SeededEntropy, Taken, Tick, TopicReply, decode, encode,
 };
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -25,6 +25,52 @@ fn application() -> impl Strategy<Value = Application> {
         name: name.into(),
         content: Content::from_encoded(content.into()),
     })
+}
+
+fn reference() -> impl Strategy<Value = Reference> {
+    prop_oneof![
+        any::<String>().prop_map(|text| Reference::Text(text.into())),
+        any::<i64>().prop_map(Reference::Number),
+    ]
+}
+
+fn push() -> impl Strategy<Value = Push> {
+    (any::<String>(), frame(), proptest::option::of(reference())).prop_map(
+        |(event, payload, reference)| Push {
+            event: event.into(),
+            payload,
+            reference,
+        },
+    )
+}
+
+fn topic_reply() -> impl Strategy<Value = TopicReply> {
+    prop_oneof![
+        frame().prop_map(|response| TopicReply::Joined { response }),
+        frame().prop_map(|response| TopicReply::Refused { response }),
+        (any::<String>(), frame()).prop_map(|(event, payload)| TopicReply::Push {
+            event: event.into(),
+            payload,
+        }),
+        (reference(), any::<String>(), frame()).prop_map(|(reference, status, response)| {
+            TopicReply::Answer {
+                reference,
+                status: status.into(),
+                response,
+            }
+        }),
+        (any::<(String, String)>(), frame(), any::<Option<u64>>()).prop_map(
+            |((topic, event), payload, except)| {
+                TopicReply::Broadcast(Broadcast {
+                    topic: topic.into(),
+                    event: event.into(),
+                    payload,
+                    except: except.map(|id| ChannelName::reply(node(), LocalId(id))),
+                })
+            }
+        ),
+        Just(TopicReply::Stop),
+    ]
 }
 
 fn kind() -> impl Strategy<Value = EventKind> {
@@ -47,6 +93,12 @@ fn kind() -> impl Strategy<Value = EventKind> {
                 }))
             }),
         frame().prop_map(EventKind::Receive),
+        (frame(), any::<Vec<u8>>()).prop_map(|(payload, socket)| {
+            let socket = socket.into();
+            EventKind::Join(Box::new(Join { payload, socket }))
+        }),
+        push().prop_map(|push| EventKind::In(Box::new(push))),
+        push().prop_map(|push| EventKind::Out(Box::new(push))),
         application().prop_map(EventKind::Application),
         (any::<u16>(), any::<String>()).prop_map(|(code, reason)| EventKind::Disconnect {
             code,
@@ -76,37 +128,43 @@ fn reply() -> impl Strategy<Value = Reply> {
     let parts = (
         any::<Option<u64>>(),
         proptest::option::of(frame()),
-        proptest::option::of(application()),
+        (
+            proptest::collection::vec(topic_reply(), 0..3),
+            proptest::option::of(application()),
+        ),
         any::<Option<(String, Option<std::time::Duration>)>>(),
         any::<Option<(u16, String)>>(),
         proptest::option::of((any::<u64>(), outcome())),
     );
-    parts.prop_map(|(taken, frame, event, tick, close, completion)| Reply {
-        taken: taken.map(|attempt| Taken {
-            attempt,
-            worker: node(),
-        }),
-        frame,
-        event: event.map(Box::new),
-        tick: tick.map(|(name, every)| {
-            let name = name.into();
-            Box::new(Tick { name, every })
-        }),
-        close: close.and_then(|(code, reason)| Reply::close(code, reason).close),
-        completion: completion.map(|(attempt, outcome)| {
-            let group = GroupName::new("room").unwrap();
-            let groups = vec![GroupChange::Add {
-                group,
-                meta: Bytes::from_static(b"\x00\xff"),
-            }];
-            Box::new(Completion {
+    parts.prop_map(
+        |(taken, frame, (topic, event), tick, close, completion)| Reply {
+            taken: taken.map(|attempt| Taken {
                 attempt,
-                outcome,
-                groups,
-            })
-        }),
-        ..Reply::default()
-    })
+                worker: node(),
+            }),
+            frame,
+            topic,
+            event: event.map(Box::new),
+            tick: tick.map(|(name, every)| {
+                let name = name.into();
+                Box::new(Tick { name, every })
+            }),
+            close: close.and_then(|(code, reason)| Reply::close(code, reason).close),
+            completion: completion.map(|(attempt, outcome)| {
+                let group = GroupName::new("room").unwrap();
+                let groups = vec![GroupChange::Add {
+                    group,
+                    meta: Bytes::from_static(b"\x00\xff"),
+                }];
+                Box::new(Completion {
+                    attempt,
+                    outcome,
+                    groups,
+                })
+            }),
+            ..Reply::default()
+        },
+    )
 }
 
 fn message() -> impl Strategy<Value = Message> {
@@ -114,13 +172,14 @@ fn message() -> impl Strategy<Value = Message> {
         any::<u64>(),
         any::<u64>(),
         any::<Vec<u8>>(),
-        any::<String>(),
+        any::<(String, Option<String>)>(),
         kind(),
     )
-        .prop_map(|(order, attempt, session, path, kind)| {
+        .prop_map(|(order, attempt, session, (path, topic), kind)| {
             Message::Event(Event {
                 reply_channel: ChannelName::reply(node(), LocalId(order)),
                 path: path.into(),
+                topic: topic.map(Into::into),
                 order,
                 attempt,
                 session: session.into(),

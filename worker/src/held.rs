@@ -200,6 +200,7 @@ pub(crate) fn fuse(first: Option<Reply>, then: Reply) -> Reply {
         accept: first.accept.or(then.accept.filter(|_| !answered)),
         deny: first.deny.or(then.deny.filter(|_| !answered)),
         frame: first.frame.or(then.frame),
+        topic: [first.topic, then.topic].concat(),
         event: first.event.or(then.event),
         tick: first.tick.or(then.tick),
         close: first.close.or(then.close),

@@ -26,8 +26,8 @@ pub enum PlaceKind {
 impl PlaceKind {
     pub(crate) fn of(kind: &EventKind) -> Self {
         match kind {
-            EventKind::Connect(_) => Self::Connect,
-            EventKind::Receive(_) => Self::Receive,
+            EventKind::Connect(_) | EventKind::Join(_) => Self::Connect,
+            EventKind::Receive(_) | EventKind::In(_) | EventKind::Out(_) => Self::Receive,
             EventKind::Application(_) => Self::Application,
             EventKind::Disconnect { .. } => Self::Disconnect,
         }

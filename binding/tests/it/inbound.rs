@@ -189,6 +189,7 @@ impl Peer {
         let event = Event {
             reply_channel: ChannelName::reply(self.layer.node(), self.local),
             path: self.path.as_str().into(),
+            topic: None,
             order: self.order,
             attempt: self.order + 1,
             session: self.session.clone(),
@@ -532,6 +533,7 @@ async fn a_refused_subscription_refuses_the_connection() {
     let event = Event {
         reply_channel: ChannelName::reply(stage.layer.node(), local),
         path: "/nowhere".into(),
+        topic: None,
         order: 0,
         attempt: 1,
         session: Bytes::new(),

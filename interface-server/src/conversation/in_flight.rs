@@ -63,7 +63,7 @@ impl InFlight {
     }
 
     pub(super) fn is_connect(&self) -> bool {
-        matches!(self.kind, EventKind::Connect(_))
+        matches!(self.kind, EventKind::Connect(_) | EventKind::Join(_))
     }
 
     pub(super) fn is_disconnect(&self) -> bool {

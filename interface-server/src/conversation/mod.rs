@@ -16,13 +16,14 @@ mod simulation;
 mod tests;
 mod ticks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use towpath_layer_core::{
-    Accept, Application, ChannelName, Close, Counter, Event, EventKind, Frame, GroupChange,
-    Handshake,
+    Accept, Application, ChannelName, Close, Counter, Event, EventKind, Frame, GroupChange, Push,
+    TopicReply,
 };
 
 use crate::config::{OnEvent, SlowPolicy};
@@ -59,8 +60,8 @@ pub(crate) struct Expiry {
 impl Rules {
     fn expiry_of(&self, kind: &EventKind) -> Duration {
         match kind {
-            EventKind::Connect(_) => self.expiry.connect,
-            EventKind::Receive(_) => self.expiry.receive,
+            EventKind::Connect(_) | EventKind::Join(_) => self.expiry.connect,
+            EventKind::Receive(_) | EventKind::In(_) | EventKind::Out(_) => self.expiry.receive,
             EventKind::Application(_) => self.expiry.application,
             EventKind::Disconnect { .. } => self.expiry.disconnect,
         }
@@ -78,6 +79,8 @@ pub(crate) enum Action {
     Refuse(Refusal),
     /// Put a frame in the outbox.
     Send(Frame),
+    /// Tell a topic's client.
+    Topic(TopicReply),
     /// Put a close frame in the outbox, as the last.
     Close {
         code: u16,
@@ -154,6 +157,7 @@ struct Farewell {
 pub(crate) struct Conversation {
     reply_channel: ChannelName,
     path: ByteString,
+    topic: Option<Arc<str>>,
     stage: Stage,
     accepted: bool,
     departed: bool,
@@ -169,17 +173,19 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation that begins with its connect, and with that session.
+    /// A conversation that begins with that event, a connect or a join, and with
+    /// that session.
     pub(crate) fn new(
         reply_channel: ChannelName,
-        path: ByteString,
-        handshake: Box<Handshake>,
+        (path, topic): (ByteString, Option<Arc<str>>),
+        first: EventKind,
         session: Bytes,
         turn: &mut Turn<'_>,
     ) -> Self {
         let mut new = Self {
             reply_channel,
             path,
+            topic,
             stage: Stage::Asking,
             accepted: false,
             departed: false,
@@ -193,7 +199,7 @@ impl Conversation {
             answer_by: turn.now + turn.rules.connect_timeout,
             ticks: Ticks::default(),
         };
-        new.start(EventKind::Connect(handshake), turn);
+        new.start(first, turn);
         new
     }
 
@@ -219,10 +225,24 @@ impl Conversation {
 
     /// A message of the client.
     pub(crate) fn receive(&mut self, frame: Frame, turn: &mut Turn<'_>) {
+        self.message_of_client(EventKind::Receive(frame), turn);
+    }
+
+    /// A message of the client to this topic.
+    pub(crate) fn push(&mut self, push: Push, turn: &mut Turn<'_>) {
+        self.message_of_client(EventKind::In(Box::new(push)), turn);
+    }
+
+    fn message_of_client(&mut self, kind: EventKind, turn: &mut Turn<'_>) {
         if self.stage == Stage::Open {
-            self.waiting.push(EventKind::Receive(frame));
+            self.waiting.push(kind);
             self.advance(turn);
         }
+    }
+
+    /// A message to the client that the topic's consumer wants to see first.
+    pub(crate) fn intercepted(&mut self, push: Push, turn: &mut Turn<'_>) {
+        self.from_elsewhere(EventKind::Out(Box::new(push)), turn);
     }
 
     /// The socket is gone, by the peer's close or without one.
@@ -262,6 +282,7 @@ impl Conversation {
         Some(Event {
             reply_channel: self.reply_channel.clone(),
             path: self.path.clone(),
+            topic: self.topic.clone(),
             order: event.order,
             attempt,
             session: self.session.clone(),
@@ -270,8 +291,11 @@ impl Conversation {
     }
 
     fn application(&mut self, event: Application, turn: &mut Turn<'_>) {
+        self.from_elsewhere(EventKind::Application(event), turn);
+    }
+
+    fn from_elsewhere(&mut self, kind: EventKind, turn: &mut Turn<'_>) {
         let open = matches!(self.stage, Stage::Asking | Stage::Open) && !self.draining;
-        let kind = EventKind::Application(event);
         if open && self.waiting.has_room(&kind, turn.rules) {
             self.waiting.push(kind);
             self.advance(turn);

@@ -24,14 +24,15 @@ pub(super) struct Queue {
 fn size(kind: &EventKind) -> usize {
     let payload = match kind {
         EventKind::Receive(frame) => frame.len(),
+        EventKind::In(push) | EventKind::Out(push) => push.event.len() + push.payload.len(),
         EventKind::Application(event) => event.name.len() + event.content.len(),
-        EventKind::Connect(_) | EventKind::Disconnect { .. } => 0,
+        EventKind::Connect(_) | EventKind::Join(_) | EventKind::Disconnect { .. } => 0,
     };
     EVENT_OVERHEAD + payload
 }
 
 fn is_message(kind: &EventKind) -> bool {
-    matches!(kind, EventKind::Receive(_))
+    matches!(kind, EventKind::Receive(_) | EventKind::In(_))
 }
 
 fn is(kind: &EventKind, event: &Application) -> bool {

@@ -1,6 +1,6 @@
 //! What a reply, or a group's message, means for a conversation.
 
-use towpath_layer_core::{Accept, Counter, Deny, Frame, Reply, Taken};
+use towpath_layer_core::{Accept, Counter, Deny, Frame, Reply, Taken, TopicReply};
 
 use super::{Action, Conversation, Stage, Turn};
 use crate::protocol::refusal::Refusal;
@@ -27,6 +27,9 @@ impl Conversation {
         } else {
             if let Some(frame) = reply.frame {
                 self.frame(frame, turn);
+            }
+            for said in reply.topic {
+                self.topic(said, turn);
             }
             if let Some(event) = reply.event {
                 self.application(*event, turn);
@@ -80,6 +83,37 @@ impl Conversation {
     fn deny(&mut self, deny: Deny, turn: &mut Turn<'_>) {
         if self.stage == Stage::Asking {
             self.refuse(Refusal::denied(deny), turn);
+        }
+    }
+
+    /// What a topic's consumer says to its client: an answer to the join is one
+    /// only while that waits, the rest goes out while the topic lives, and from
+    /// its last event, too.
+    fn topic(&mut self, reply: TopicReply, turn: &mut Turn<'_>) {
+        match (&reply, self.stage) {
+            (TopicReply::Joined { .. }, Stage::Asking) => {
+                self.stage = Stage::Open;
+                self.accepted = true;
+                turn.push(Action::Topic(reply));
+            }
+            (TopicReply::Joined { .. }, Stage::Left) => self.accepted = true,
+            (TopicReply::Refused { .. }, Stage::Asking) => {
+                self.stage = Stage::Shut;
+                self.waiting.clear();
+                self.end_ticks(turn);
+                turn.push(Action::Topic(reply));
+            }
+            (TopicReply::Stop, Stage::Open) => {
+                self.stage = Stage::Shut;
+                self.waiting.clear();
+                self.end_ticks(turn);
+                turn.push(Action::Topic(reply));
+            }
+            (
+                TopicReply::Push { .. } | TopicReply::Answer { .. },
+                Stage::Open | Stage::Left | Stage::Parting,
+            ) => turn.push(Action::Topic(reply)),
+            _ => turn.push(Action::Count(Counter::Dropped)),
         }
     }
 

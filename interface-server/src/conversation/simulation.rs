@@ -96,7 +96,7 @@ impl Seen {
                     self.accepted = true;
                 }
                 Action::Refuse(_) => self.answered += 1,
-                Action::Send(_) => assert!(self.accepted && !self.closed),
+                Action::Send(_) | Action::Topic(_) => assert!(self.accepted && !self.closed),
                 Action::Close { .. } => {
                     assert!(
                         self.accepted && !self.closed,

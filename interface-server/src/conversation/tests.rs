@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use towpath_layer_core::{
     Accept, Application, ChannelName, Close, Completion, Content, Counter, Deny, EventKind, Frame,
-    Handshake, LocalId, NodeId, Outcome, Reply, SeededEntropy, Taken,
+    LocalId, NodeId, Outcome, Reply, SeededEntropy, Taken,
 };
 
 use super::{Action, Conversation, Expiry, Handed, Reading, Rules, Turn};
@@ -53,9 +53,14 @@ impl Rig {
             actions: &mut actions,
         };
         let channel = ChannelName::reply(node(1), LocalId(1));
-        let handshake = Box::new(Handshake::default());
-        let conversation =
-            Conversation::new(channel, "/".into(), handshake, Bytes::new(), &mut turn);
+        let connect = EventKind::Connect(Box::default());
+        let conversation = Conversation::new(
+            channel,
+            ("/".into(), None),
+            connect,
+            Bytes::new(),
+            &mut turn,
+        );
         Self {
             rules,
             now: Duration::ZERO,

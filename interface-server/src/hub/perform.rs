@@ -36,6 +36,7 @@ impl Shard {
                     self.decide(connection, Decision::Refuse(refusal));
                 }
                 Action::Send(frame) => self.send(connection, &frame),
+                Action::Topic(_) => self.count(Counter::Dropped),
                 Action::Close {
                     code,
                     reason,

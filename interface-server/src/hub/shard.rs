@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, Counter, Frame, GroupTable, LocalId, channels,
+    ChannelLayer, ChannelName, Counter, EventKind, Frame, GroupTable, LocalId, channels,
 };
 
 use super::cleanup::Cleanup;
@@ -187,8 +187,8 @@ impl Shard {
         };
         let conversation = Conversation::new(
             channel.clone(),
-            request.path,
-            request.handshake,
+            (request.path, None),
+            EventKind::Connect(request.handshake),
             request.session,
             &mut turn,
         );

@@ -1,7 +1,9 @@
 //! Messages as a client receives them.
 
 use serde::Serialize;
-use towpath_layer_core::{Content, Event, EventKind, Frame, Handshake, Message, Received};
+use towpath_layer_core::{
+    Content, Event, EventKind, Frame, Handshake, Message, Received, Reference,
+};
 use utoipa::ToSchema;
 
 use super::blob::Blob;
@@ -43,8 +45,14 @@ pub(super) struct ReceivedMessage {
 enum Which {
     /// A socket asks to be opened; the handshake waits for the answer.
     Connect,
+    /// A client asks to join a topic; the join waits for the answer.
+    Join,
     /// A frame arrived.
     Receive,
+    /// A message of the client to a topic arrived.
+    In,
+    /// A message to the client that the topic wants to see first.
+    Out,
     /// An event of the application.
     Application,
     /// The socket is gone.
@@ -62,19 +70,24 @@ struct EventAnswer {
     reply_channel: String,
     /// The path of the handshake, percent-decoded.
     path: String,
+    /// The topic, if the conversation is one joined topic of a socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
     /// Position in the conversation: connect 0, then 1, 2, …
     order: u64,
     /// What the completion brings back.
     attempt: u64,
     /// The session as the last completion left it; empty at connect.
     session: Blob,
-    /// receive: the text of a text frame.
+    /// receive: the text of a text frame; join, in, out: the payload, if it is
+    /// JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
-    /// receive: the bytes of a binary frame.
+    /// receive: the bytes of a binary frame; join, in, out: the payload, if it
+    /// is binary.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<Blob>,
-    /// application: the name of the event.
+    /// application, in, out: the name of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// application: its content.
@@ -84,6 +97,13 @@ struct EventAnswer {
     /// application: its content, if it is no whole MessagePack.
     #[serde(skip_serializing_if = "Option::is_none")]
     encoded: Option<Blob>,
+    /// in: what the answer carries; none is expected without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Any, required = false)]
+    reference: Option<Reference>,
+    /// join: the session of the socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<Blob>,
     /// disconnect: the close code, 1006 for a loss without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<u16>,
@@ -152,6 +172,7 @@ impl From<Event> for EventAnswer {
             kind: which(&event.kind),
             reply_channel: event.reply_channel.to_string(),
             path: event.path.to_string(),
+            topic: event.topic.as_deref().map(str::to_owned),
             order: event.order,
             attempt: event.attempt,
             session: Blob(event.session),
@@ -160,14 +181,24 @@ impl From<Event> for EventAnswer {
             name: None,
             content: None,
             encoded: None,
+            reference: None,
+            socket: None,
             code: None,
             reason: None,
             handshake: None,
         };
         match event.kind {
             EventKind::Connect(handshake) => answer.handshake = Some((*handshake).into()),
-            EventKind::Receive(Frame::Text(text)) => answer.text = Some(text.to_string()),
-            EventKind::Receive(Frame::Bytes(bytes)) => answer.bytes = Some(Blob(bytes)),
+            EventKind::Join(join) => {
+                answer.payload(join.payload);
+                answer.socket = Some(Blob(join.socket));
+            }
+            EventKind::Receive(frame) => answer.payload(frame),
+            EventKind::In(push) | EventKind::Out(push) => {
+                answer.name = Some(push.event.to_string());
+                answer.reference = push.reference;
+                answer.payload(push.payload);
+            }
             EventKind::Application(event) => {
                 answer.name = Some(event.name.to_string());
                 (answer.content, answer.encoded) = shown(&event.content);
@@ -181,10 +212,22 @@ impl From<Event> for EventAnswer {
     }
 }
 
+impl EventAnswer {
+    fn payload(&mut self, frame: Frame) {
+        match frame {
+            Frame::Text(text) => self.text = Some(text.to_string()),
+            Frame::Bytes(bytes) => self.bytes = Some(Blob(bytes)),
+        }
+    }
+}
+
 fn which(kind: &EventKind) -> Which {
     match kind {
         EventKind::Connect(_) => Which::Connect,
+        EventKind::Join(_) => Which::Join,
         EventKind::Receive(_) => Which::Receive,
+        EventKind::In(_) => Which::In,
+        EventKind::Out(_) => Which::Out,
         EventKind::Application(_) => Which::Application,
         EventKind::Disconnect { .. } => Which::Disconnect,
     }

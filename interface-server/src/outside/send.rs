@@ -134,6 +134,7 @@ impl Send {
                 .transpose()?
                 .map(Box::new),
             frame: frame(self.text, self.bytes, self.json)?,
+            topic: Vec::new(),
             event: self.event.map(|event| Box::new(event.into_application())),
             tick: self.tick.map(|tick| {
                 Box::new(Tick {
@@ -202,6 +203,7 @@ impl GroupSend {
     pub(super) async fn perform(self, layer: &dyn ChannelLayer) -> Result<DeliveryAnswer, Problem> {
         let reply = Reply {
             frame: frame(self.text, self.bytes, self.json)?,
+            topic: Vec::new(),
             event: self.event.map(|event| Box::new(event.into_application())),
             close: self.close.map(CloseBody::into_close).transpose()?,
             ..Reply::default()

@@ -252,7 +252,10 @@ impl Echo {
                 let reply = match &event.kind {
                     EventKind::Connect(_) => accept(),
                     EventKind::Receive(frame) => Reply::frame(frame.clone()),
-                    EventKind::Application(_) => Reply::default(),
+                    EventKind::Join(_)
+                    | EventKind::In(_)
+                    | EventKind::Out(_)
+                    | EventKind::Application(_) => Reply::default(),
                     EventKind::Disconnect { code, reason } => {
                         seen.lock().push((*code, reason.to_string()));
                         Reply::default()

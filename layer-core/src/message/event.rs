@@ -1,21 +1,23 @@
 //! What an interface server tells the workers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Frame};
+use super::{Content, Frame, Join, Push};
 use crate::ChannelName;
 
 /// The shared channels on which an interface server emits its events.
 pub mod channels {
-    /// A socket asks to be opened.
+    /// A socket asks to be opened, or a client to join a topic.
     pub const CONNECT: &str = "websocket.connect";
-    /// A frame arrived.
+    /// A frame arrived, or a message of a topic.
     pub const RECEIVE: &str = "websocket.receive";
     /// An application event for a conversation's consumer.
     pub const EVENT: &str = "websocket.event";
-    /// A socket is gone.
+    /// A socket is gone, or a topic was left.
     pub const DISCONNECT: &str = "websocket.disconnect";
 }
 
@@ -32,6 +34,9 @@ pub struct Event {
     pub reply_channel: ChannelName,
     /// The path of the handshake, percent-decoded.
     pub path: ByteString,
+    /// The topic, if the conversation is one joined topic of a socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Arc<str>>,
     /// Position in the conversation: connect 0, then 1, 2, …
     pub order: u64,
     /// A number that no other emission of this conversation has; the
@@ -49,8 +54,14 @@ pub struct Event {
 pub enum EventKind {
     /// A socket asks to be opened; the handshake waits for the answer.
     Connect(Box<Handshake>),
+    /// A client asks to join a topic; the join waits for the answer.
+    Join(Box<Join>),
     /// A frame arrived.
     Receive(Frame),
+    /// A message of the client to a topic arrived.
+    In(Box<Push>),
+    /// A message to the client that the topic's consumer wants to see first.
+    Out(Box<Push>),
     /// Somebody sent this conversation's consumer an event of the application.
     Application(Application),
     /// The socket is gone.
@@ -67,8 +78,8 @@ impl EventKind {
     #[must_use]
     pub fn channel(&self) -> &'static str {
         match self {
-            Self::Connect(_) => channels::CONNECT,
-            Self::Receive(_) => channels::RECEIVE,
+            Self::Connect(_) | Self::Join(_) => channels::CONNECT,
+            Self::Receive(_) | Self::In(_) | Self::Out(_) => channels::RECEIVE,
             Self::Application(_) => channels::EVENT,
             Self::Disconnect { .. } => channels::DISCONNECT,
         }
@@ -117,7 +128,9 @@ impl Event {
     pub(super) fn payload_size(&self) -> usize {
         match &self.kind {
             EventKind::Connect(_) | EventKind::Disconnect { .. } => 0,
+            EventKind::Join(join) => join.payload.len(),
             EventKind::Receive(frame) => frame.len(),
+            EventKind::In(push) | EventKind::Out(push) => push.payload.len(),
             EventKind::Application(event) => event.content.len(),
         }
     }
@@ -125,10 +138,13 @@ impl Event {
     pub(super) fn envelope_size(&self) -> usize {
         let kind = match &self.kind {
             EventKind::Connect(handshake) => handshake.size(),
+            EventKind::Join(join) => join.size(),
+            EventKind::In(push) | EventKind::Out(push) => push.envelope_size(),
             EventKind::Receive(_) => 0,
             EventKind::Application(event) => event.name.len(),
             EventKind::Disconnect { reason, .. } => reason.len(),
         };
-        self.path.len() + self.session.len() + kind
+        let topic = self.topic.as_ref().map_or(0, |topic| topic.len());
+        self.path.len() + topic + self.session.len() + kind
     }
 }

@@ -3,12 +3,14 @@
 mod content;
 mod event;
 mod reply;
+mod topic;
 
 use serde::{Deserialize, Serialize};
 
 pub use content::{Content, ContentError, Frame};
 pub use event::{Application, Event, EventKind, Handshake, Headers, channels};
 pub use reply::{Accept, Close, Completion, Deny, GroupChange, Outcome, Reply, Taken, Tick};
+pub use topic::{Broadcast, Join, Push, Reference, TopicReply};
 
 /// What a channel carries.
 ///

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
-use super::{Application, Frame, Headers};
+use super::{Application, Frame, Headers, TopicReply};
 use crate::{GroupName, NodeId};
 
 /// What to do on a connection. Its parts are done in the order of the fields.
@@ -25,6 +25,9 @@ pub struct Reply {
     /// A frame for the client; accepts the handshake if it still waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
+    /// What a topic's client is told, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topic: Vec<TopicReply>,
     /// An event for the conversation's own consumer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Box<Application>>,
@@ -213,7 +216,8 @@ impl Reply {
         let frame = self.frame.as_ref().map_or(0, Frame::len);
         let event = self.event.as_ref().map_or(0, |event| event.content.len());
         let body = self.deny.as_ref().map_or(0, |deny| deny.body.len());
-        frame + event + body
+        let topic: usize = self.topic.iter().map(TopicReply::payload_size).sum();
+        frame + event + body + topic
     }
 
     /// Size of what goes with the payload, in bytes.
@@ -238,7 +242,8 @@ impl Reply {
             .as_ref()
             .map_or(0, |completion| completion.size());
         let tick = self.tick.as_ref().map_or(0, |tick| tick.name.len());
-        accept + deny + tick + completion
+        let topic: usize = self.topic.iter().map(TopicReply::envelope_size).sum();
+        accept + deny + topic + tick + completion
     }
 }
 

@@ -69,6 +69,7 @@ pub async fn the_envelope_has_a_limit_of_its_own(factory: &dyn Factory) {
         Message::Event(Event {
             reply_channel: reply_channel.clone(),
             path: "/".into(),
+            topic: None,
             order: 1,
             attempt: 1,
             session: Bytes::from(vec![0; size - 1]),

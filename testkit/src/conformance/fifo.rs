@@ -84,6 +84,7 @@ pub async fn every_message_arrives_as_it_was_sent(factory: &dyn Factory) {
         Message::Event(Event {
             reply_channel: reply_channel.clone(),
             path: "/chat/ä".into(),
+            topic: None,
             order: u64::MAX,
             attempt: 7,
             session: Bytes::from_static(b"\x81\xa1a\x01"),

@@ -45,6 +45,9 @@ impl Consume for Part {
             };
             match &event.kind {
                 EventKind::Connect(_) => connect(&streams, &context, &event).await,
+                EventKind::Join(_) | EventKind::In(_) | EventKind::Out(_) => {
+                    Err(context.lacks("stream"))
+                }
                 EventKind::Receive(frame) => receive(&streams, &context, &event, frame).await,
                 EventKind::Application(application) => {
                     if all_that_take(&streams, &context, &event).await? {

@@ -35,9 +35,12 @@ impl FromContext for Connection {
         };
         let client = match &event.kind {
             EventKind::Connect(handshake) => handshake.client.clone(),
-            EventKind::Receive(_) | EventKind::Application(_) | EventKind::Disconnect { .. } => {
-                None
-            }
+            EventKind::Join(_)
+            | EventKind::Receive(_)
+            | EventKind::In(_)
+            | EventKind::Out(_)
+            | EventKind::Application(_)
+            | EventKind::Disconnect { .. } => None,
         };
         Ok(Self {
             reply_channel: event.reply_channel.clone(),

@@ -145,6 +145,7 @@ impl Websocket {
     pub(crate) fn consumer(&self, kind: &EventKind) -> Option<&Arc<dyn Consume>> {
         match kind {
             EventKind::Connect(_) => self.connect.as_ref(),
+            EventKind::Join(_) | EventKind::In(_) | EventKind::Out(_) => None,
             EventKind::Receive(_) => self.receive.as_ref(),
             EventKind::Disconnect { .. } => self.disconnect.as_ref(),
             EventKind::Application(event) => {

@@ -164,7 +164,12 @@ fn refuse(event: &Event, status: Option<u16>, reason: &str) -> Reply {
         return denied(event, deny(status, reason));
     }
     match event.kind {
-        EventKind::Connect(_) | EventKind::Receive(_) | EventKind::Application(_) => Reply {
+        EventKind::Connect(_)
+        | EventKind::Join(_)
+        | EventKind::Receive(_)
+        | EventKind::In(_)
+        | EventKind::Out(_)
+        | EventKind::Application(_) => Reply {
             close: Some(Close {
                 code: POLICY,
                 reason: shorten(reason).into(),
@@ -193,7 +198,12 @@ fn closed(event: &Event, close: Option<Close>, effects: &Effects) -> Reply {
             accept.subprotocol = accept.subprotocol.or_else(first);
             Some(accept)
         }
-        EventKind::Receive(_) | EventKind::Application(_) | EventKind::Disconnect { .. } => None,
+        EventKind::Join(_)
+        | EventKind::Receive(_)
+        | EventKind::In(_)
+        | EventKind::Out(_)
+        | EventKind::Application(_)
+        | EventKind::Disconnect { .. } => None,
     };
     Reply {
         accept,
@@ -240,7 +250,7 @@ pub(super) fn conclude_unhandled(event: &Event, envelope: &Envelope, route: &Soc
             (Ended::Done, Reply { accept, ..done })
         }
         EventKind::Disconnect { .. } => (Ended::Done, done),
-        EventKind::Receive(_) => {
+        EventKind::Join(_) | EventKind::Receive(_) | EventKind::In(_) | EventKind::Out(_) => {
             if route.ignored_frame.first() {
                 let route = route.meter.route();
                 tracing::warn!(
@@ -265,9 +275,12 @@ pub(super) fn conclude_unhandled(event: &Event, envelope: &Envelope, route: &Soc
 /// What an event is answered with that no route takes.
 pub(super) fn conclude_unrouted(event: &Event) -> Reply {
     match &event.kind {
-        EventKind::Connect(_) => denied(event, deny(404, "not found")),
+        EventKind::Connect(_) | EventKind::Join(_) => denied(event, deny(404, "not found")),
         EventKind::Disconnect { .. } => complete(event, Outcome::Done { session: None }),
-        EventKind::Receive(_) | EventKind::Application(_) => {
+        EventKind::Receive(_)
+        | EventKind::In(_)
+        | EventKind::Out(_)
+        | EventKind::Application(_) => {
             let error_id = error_id();
             let kind = event.kind.channel();
             tracing::error!(kind, %error_id, "no route takes an event of an open connection");

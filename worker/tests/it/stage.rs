@@ -194,6 +194,7 @@ impl Peer {
         let event = Event {
             reply_channel: self.channel.clone(),
             path: self.path.as_str().into(),
+            topic: None,
             order: self.order,
             attempt: self.attempt,
             session: self.session.clone(),

@@ -147,6 +147,7 @@ async fn the_node_that_waits_is_told_who_vouches_for_an_outside_worker() {
     let event = Event {
         reply_channel: ChannelName::reply(outside.layer.node(), LocalId(7)),
         path: "/chat".into(),
+        topic: None,
         order: 3,
         attempt: 9,
         session: bytes::Bytes::new(),

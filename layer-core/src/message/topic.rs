@@ -1,0 +1,135 @@
+//! What a topic's conversation hears and says, beyond what every conversation does.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+
+use super::Frame;
+
+/// A client asks to join a topic; its join waits for the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Join {
+    /// What the client sent along: JSON text, or bytes.
+    pub payload: Frame,
+    /// The session of the socket, as its last completion left it. A topic has
+    /// a copy: later changes of either are not seen by the other.
+    pub socket: Bytes,
+}
+
+/// A message of a client to a topic that it has joined, or one of the topic on
+/// its way to that client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Push {
+    /// What the message is, `new_msg` for example.
+    pub event: ByteString,
+    /// JSON text, or bytes.
+    pub payload: Frame,
+    /// What an answer to it carries; none is expected without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+}
+
+/// What a client knows an answer by; it goes back as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reference {
+    /// What the clients of Phoenix send: a string.
+    Text(ByteString),
+    /// What handwritten clients send now and then.
+    Number(i64),
+}
+
+/// What a topic's consumer tells the client that joined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopicReply {
+    /// The join succeeded.
+    Joined {
+        /// The answer: JSON text, or bytes.
+        response: Frame,
+    },
+    /// The join is refused.
+    Refused {
+        /// The answer: JSON text, or bytes.
+        response: Frame,
+    },
+    /// A message.
+    Push {
+        /// What it is.
+        event: ByteString,
+        /// JSON text of an object, or bytes.
+        payload: Frame,
+    },
+    /// The answer to a message.
+    Answer {
+        /// The message's reference.
+        reference: Reference,
+        /// `ok`, `error`, or a word of the application's.
+        status: ByteString,
+        /// The answer: JSON text, or bytes.
+        response: Frame,
+    },
+    /// A message for everybody who joined the topic; it goes through the
+    /// topic's group.
+    Broadcast(Broadcast),
+    /// The topic ends for this client, in good order.
+    Stop,
+}
+
+/// A message of a topic for everybody who joined it, by way of the topic's group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Broadcast {
+    /// The topic.
+    pub topic: ByteString,
+    /// What it is.
+    pub event: ByteString,
+    /// JSON text of an object, or bytes.
+    pub payload: Frame,
+    /// The conversation that it is not for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except: Option<crate::ChannelName>,
+}
+
+impl Reference {
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Number(_) => size_of::<i64>(),
+        }
+    }
+}
+
+impl Push {
+    pub(super) fn envelope_size(&self) -> usize {
+        self.event.len() + self.reference.as_ref().map_or(0, Reference::size)
+    }
+}
+
+impl Join {
+    pub(super) fn size(&self) -> usize {
+        self.socket.len()
+    }
+}
+
+impl TopicReply {
+    pub(super) fn payload_size(&self) -> usize {
+        match self {
+            Self::Joined { response } | Self::Refused { response } => response.len(),
+            Self::Push { payload, .. } => payload.len(),
+            Self::Answer { response, .. } => response.len(),
+            Self::Broadcast(broadcast) => broadcast.payload.len(),
+            Self::Stop => 0,
+        }
+    }
+
+    pub(super) fn envelope_size(&self) -> usize {
+        match self {
+            Self::Push { event, .. } => event.len(),
+            Self::Answer {
+                reference, status, ..
+            } => reference.size() + status.len(),
+            Self::Broadcast(broadcast) => broadcast.topic.len() + broadcast.event.len(),
+            Self::Joined { .. } | Self::Refused { .. } | Self::Stop => 0,
+        }
+    }
+}
