@@ -49,7 +49,7 @@ pub use local::LocalServer;
 pub use mount::{FirstSession, ReplyChannel, ServiceHandle, TowpathService};
 pub use operator::{Operator, Readiness};
 pub use outside::{ApiLimits, LayerApi, TokenError, Tokens};
-pub use routes::{Routes, RoutesError};
+pub use routes::{PhoenixMount, Routes, RoutesError, TopicRoute};
 pub use server::{BindError, InterfaceServer, ServerHandle};
 
 /// Any error, for the log.

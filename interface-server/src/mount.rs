@@ -151,9 +151,9 @@ async fn answer(
     upgrade: Option<OnUpgrade>,
 ) -> Response<BoxBody> {
     let path = request::decoded_path(parts.uri.path());
-    if !hub.routes.matches(&path) {
+    let Some(entrance) = hub.routes.websocket(&path) else {
         return respond::refused(Refusal::not_found());
-    }
+    };
     if !request::asks_for_websocket(&parts.headers) {
         return respond::refused(Refusal::upgrade_required());
     }
@@ -166,7 +166,7 @@ async fn answer(
         server: None,
     };
     let first = parts.extensions.remove::<FirstSession>();
-    let request = match request::read(&parts, path, ends) {
+    let request = match request::read(&parts, entrance, ends) {
         Ok(request) => request,
         Err(refusal) => return respond::refused(refusal),
     };

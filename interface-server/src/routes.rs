@@ -1,18 +1,129 @@
-//! Which paths are WebSocket paths.
+//! Which paths are WebSocket paths, and which of them speak Phoenix.
 
-use regex::RegexSet;
+use std::sync::Arc;
+
+use regex::{Regex, RegexSet};
+
+use crate::protocol::phoenix;
+
+/// How many topics one socket may join at once, unless its mount says otherwise.
+const TOPICS_MAX: usize = 100;
 
 /// The paths on which the workers' router expects sockets.
 #[derive(Debug, Clone)]
 pub struct Routes {
     paths: RegexSet,
+    mounts: Vec<Arc<Mount>>,
 }
 
-/// A path that is not a regular expression.
+/// Where clients of Phoenix connect, and what they may join there.
+///
+/// `/websocket` and `/longpoll` behind the path are its transports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoenixMount {
+    /// The path, as an anchored regular expression.
+    pub path: String,
+    /// The topics, in the order in which they were declared: the first whose
+    /// pattern takes a topic counts.
+    pub topics: Vec<TopicRoute>,
+    /// Whether it is reached by WebSocket. Default: yes.
+    pub websocket: bool,
+    /// Whether it is reached by long-poll. Default: no.
+    pub longpoll: bool,
+    /// Topics that one socket may have joined at a time; a join beyond it is
+    /// answered with an error that names the limit. Default: 100.
+    pub max_topics: usize,
+    /// Whether a token is taken from the offered subprotocols. Default: no.
+    pub auth_token: bool,
+}
+
+/// The topics of one consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicRoute {
+    /// A topic, or a prefix of topics and then `*`.
+    pub pattern: String,
+    /// Events of broadcasts that the consumer sees before its client does.
+    pub intercepts: Vec<String>,
+}
+
+impl PhoenixMount {
+    /// A mount with the defaults and no topics.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            topics: Vec::new(),
+            websocket: true,
+            longpoll: false,
+            max_topics: TOPICS_MAX,
+            auth_token: false,
+        }
+    }
+}
+
+/// A path or a pattern that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("a route's path cannot be read: {reason}")]
 pub struct RoutesError {
     reason: String,
+}
+
+impl RoutesError {
+    fn of(error: impl ToString) -> Self {
+        Self {
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// A mount, ready for use.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    path: Regex,
+    pub(crate) topics: phoenix::Routes,
+    intercepts: Vec<Vec<String>>,
+    websocket: bool,
+    longpoll: bool,
+    pub(crate) max_topics: usize,
+    pub(crate) auth_token: bool,
+}
+
+/// Where a request enters.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrance {
+    /// The path that consumers are told: without a transport's suffix.
+    pub(crate) path: String,
+    /// If frames are those of Phoenix there.
+    pub(crate) mount: Option<Arc<Mount>>,
+}
+
+impl Mount {
+    fn new(mount: PhoenixMount) -> Result<Self, RoutesError> {
+        let patterns = mount.topics.iter();
+        let patterns = patterns.map(|topic| phoenix::Pattern::new(&topic.pattern));
+        let patterns = patterns
+            .collect::<Result<_, _>>()
+            .map_err(RoutesError::of)?;
+        Ok(Self {
+            path: Regex::new(&mount.path).map_err(RoutesError::of)?,
+            topics: phoenix::Routes::new(patterns),
+            intercepts: mount
+                .topics
+                .into_iter()
+                .map(|topic| topic.intercepts)
+                .collect(),
+            websocket: mount.websocket,
+            longpoll: mount.longpoll,
+            max_topics: mount.max_topics,
+            auth_token: mount.auth_token,
+        })
+    }
+
+    /// Whether the consumers of a route see an event before their clients do.
+    pub(crate) fn intercepts(&self, route: usize, event: &str) -> bool {
+        let events = self.intercepts.get(route);
+        events.is_some_and(|events| events.iter().any(|known| known == event))
+    }
 }
 
 impl Routes {
@@ -32,17 +143,58 @@ impl Routes {
     /// # Ok::<(), towpath_interface_server::RoutesError>(())
     /// ```
     pub fn new(paths: impl IntoIterator<Item = String>) -> Result<Self, RoutesError> {
-        RegexSet::new(paths)
-            .map(|paths| Self { paths })
-            .map_err(|error| RoutesError {
-                reason: error.to_string(),
-            })
+        Ok(Self {
+            paths: RegexSet::new(paths).map_err(RoutesError::of)?,
+            mounts: Vec::new(),
+        })
+    }
+
+    /// The same with a mount more; the first whose path matches counts.
+    ///
+    /// # Errors
+    ///
+    /// [`RoutesError`] if its path, or the pattern of a topic, is malformed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use towpath_interface_server::{PhoenixMount, Routes};
+    ///
+    /// let routes = Routes::new([])?.mount(PhoenixMount::new("^/socket$"))?;
+    /// assert!(routes.matches("/socket/websocket"));
+    /// # Ok::<(), towpath_interface_server::RoutesError>(())
+    /// ```
+    pub fn mount(mut self, mount: PhoenixMount) -> Result<Self, RoutesError> {
+        self.mounts.push(Arc::new(Mount::new(mount)?));
+        Ok(self)
     }
 
     /// Whether a path, percent-decoded, is a WebSocket path.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        self.paths.is_match(path)
+        self.websocket(path).is_some()
+    }
+
+    /// Where a WebSocket enters that asks for a path, percent-decoded.
+    pub(crate) fn websocket(&self, path: &str) -> Option<Entrance> {
+        let mounted = path.strip_suffix("/websocket");
+        let mounted = mounted.and_then(|path| self.mounted(path, |mount| mount.websocket));
+        mounted.or_else(|| {
+            let plain = self.paths.is_match(path);
+            plain.then(|| Entrance {
+                path: path.to_owned(),
+                mount: None,
+            })
+        })
+    }
+
+    fn mounted(&self, path: &str, has: fn(&Mount) -> bool) -> Option<Entrance> {
+        let mut mounts = self.mounts.iter();
+        let mount = mounts.find(|mount| has(mount) && mount.path.is_match(path))?;
+        Some(Entrance {
+            path: path.to_owned(),
+            mount: Some(Arc::clone(mount)),
+        })
     }
 }
 
@@ -56,5 +208,42 @@ mod tests {
         assert!(routes.matches("/a") && routes.matches("/b/1"));
         assert!(!routes.matches("/a/") && !routes.matches("/"));
         Routes::new(["(".to_owned()]).unwrap_err();
+    }
+
+    #[test]
+    fn a_mount_is_reached_by_its_transports_alone() {
+        let topic = |pattern: &str| TopicRoute {
+            pattern: pattern.to_owned(),
+            intercepts: vec!["new_msg".to_owned()],
+        };
+        let mount = PhoenixMount {
+            topics: vec![topic("room:*")],
+            ..PhoenixMount::new("^/socket$")
+        };
+        let closed = PhoenixMount {
+            websocket: false,
+            ..PhoenixMount::new("^/other$")
+        };
+        let routes = Routes::new([]).unwrap();
+        let routes = routes.mount(mount).unwrap().mount(closed).unwrap();
+        let entrance = routes.websocket("/socket/websocket").unwrap();
+        assert_eq!(entrance.path, "/socket");
+        let mount = entrance.mount.unwrap();
+        assert!(mount.intercepts(0, "new_msg") && !mount.intercepts(0, "other"));
+        assert!(!mount.intercepts(1, "new_msg"));
+        for path in [
+            "/socket",
+            "/socket/longpoll",
+            "/other/websocket",
+            "/websocket",
+        ] {
+            assert!(!routes.matches(path), "{path}");
+        }
+        let bad = PhoenixMount {
+            topics: vec![topic("*:a")],
+            ..PhoenixMount::new("^/socket$")
+        };
+        let shown = Routes::new([]).unwrap().mount(bad).unwrap_err().to_string();
+        assert!(shown.contains("\"*:a\""), "{shown}");
     }
 }

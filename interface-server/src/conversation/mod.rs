@@ -213,6 +213,16 @@ impl Conversation {
         }
     }
 
+    /// Messages of the client that wait for the event in flight.
+    pub(crate) fn messages(&self) -> usize {
+        self.waiting.messages()
+    }
+
+    /// Its path and its session.
+    pub(crate) fn place(&self) -> (ByteString, Bytes) {
+        (self.path.clone(), self.session.clone())
+    }
+
     /// Whether memberships may be made.
     pub(crate) fn takes_members(&self) -> bool {
         !self.departed
@@ -350,7 +360,10 @@ impl Conversation {
             Stage::Open => match self.waiting.pop() {
                 Some(next) => self.start(next, turn),
                 None if self.draining => {
-                    let reason = ByteString::from_static("the server restarts");
+                    let reason = ByteString::from_static(match self.topic {
+                        Some(_) => "draining",
+                        None => "the server restarts",
+                    });
                     self.close(close::RESTART, reason, turn);
                 }
                 None => {}

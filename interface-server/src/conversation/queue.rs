@@ -54,6 +54,10 @@ impl Queue {
             && self.bytes < rules.queue_bytes_max
     }
 
+    pub(super) fn messages(&self) -> usize {
+        self.messages
+    }
+
     pub(super) fn push(&mut self, kind: EventKind) {
         self.bytes += size(&kind);
         self.messages += usize::from(is_message(&kind));

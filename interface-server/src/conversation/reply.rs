@@ -1,8 +1,10 @@
 //! What a reply, or a group's message, means for a conversation.
 
+use bytestring::ByteString;
 use towpath_layer_core::{Accept, Counter, Deny, Frame, Reply, Taken, TopicReply};
 
 use super::{Action, Conversation, Stage, Turn};
+use crate::protocol::close;
 use crate::protocol::refusal::Refusal;
 
 impl Conversation {
@@ -87,32 +89,31 @@ impl Conversation {
     }
 
     /// What a topic's consumer says to its client: an answer to the join is one
-    /// only while that waits, the rest goes out while the topic lives, and from
+    /// only while that waits; the rest goes out while the topic lives, and with
     /// its last event, too.
-    fn topic(&mut self, reply: TopicReply, turn: &mut Turn<'_>) {
-        match (&reply, self.stage) {
+    fn topic(&mut self, said: TopicReply, turn: &mut Turn<'_>) {
+        match (&said, self.stage) {
             (TopicReply::Joined { .. }, Stage::Asking) => {
                 self.stage = Stage::Open;
                 self.accepted = true;
-                turn.push(Action::Topic(reply));
+                turn.push(Action::Topic(said));
             }
             (TopicReply::Joined { .. }, Stage::Left) => self.accepted = true,
             (TopicReply::Refused { .. }, Stage::Asking) => {
                 self.stage = Stage::Shut;
                 self.waiting.clear();
                 self.end_ticks(turn);
-                turn.push(Action::Topic(reply));
+                turn.push(Action::Topic(said));
             }
             (TopicReply::Stop, Stage::Open) => {
-                self.stage = Stage::Shut;
-                self.waiting.clear();
-                self.end_ticks(turn);
-                turn.push(Action::Topic(reply));
+                self.close(close::NORMAL, ByteString::from_static("stopped"), turn);
             }
+            // It ends already.
+            (TopicReply::Stop, Stage::Left | Stage::Shut | Stage::Parting) => {}
             (
                 TopicReply::Push { .. } | TopicReply::Answer { .. },
-                Stage::Open | Stage::Left | Stage::Parting,
-            ) => turn.push(Action::Topic(reply)),
+                Stage::Open | Stage::Left | Stage::Shut | Stage::Parting,
+            ) if self.accepted => turn.push(Action::Topic(said)),
             _ => turn.push(Action::Count(Counter::Dropped)),
         }
     }

@@ -1,6 +1,7 @@
 //! One connection, as its shard knows it.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -10,6 +11,7 @@ use towpath_layer_core::{ChannelName, GroupName, Headers, LocalId};
 
 use super::flusher::Marks;
 use super::signal::Signal;
+use super::topic::{Phoenix, Topic};
 use crate::conversation::Conversation;
 use crate::protocol::refusal::Refusal;
 use crate::transport::outbox::Outbox;
@@ -53,7 +55,16 @@ pub(crate) struct Line {
     pub(crate) close_by: Option<Duration>,
 }
 
-/// A connection from its handshake to the end of its disconnect.
+/// What a connection is.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// A socket whose handshake waits, and what it has if it speaks Phoenix.
+    Socket(Asking, Option<Box<Phoenix>>),
+    /// A topic that a socket has joined: it speaks on the socket's line.
+    Topic(Topic),
+}
+
+/// A connection from its handshake, or its join, to the end of its disconnect.
 ///
 /// Its parts are borrowed for a moment at a time, never across an await and
 /// never while another part is called.
@@ -62,6 +73,9 @@ pub(crate) struct Connection {
     pub(crate) id: LocalId,
     pub(crate) channel: ChannelName,
     pub(crate) conversation: RefCell<Conversation>,
+    /// If it is a socket that speaks Phoenix.
+    pub(crate) phoenix: Option<Box<Phoenix>>,
+    topic: Option<Box<Topic>>,
     pub(crate) asking: RefCell<Option<Asking>>,
     pub(crate) line: RefCell<Line>,
     /// In which lists of sockets to write to it is.
@@ -104,19 +118,25 @@ impl Connection {
         id: LocalId,
         channel: ChannelName,
         conversation: Conversation,
-        asking: Asking,
+        role: Role,
         now: Duration,
     ) -> Self {
+        let (asking, phoenix, topic) = match role {
+            Role::Socket(asking, phoenix) => (Some(asking), phoenix, None),
+            Role::Topic(topic) => (None, None, Some(Box::new(topic))),
+        };
         Self {
             id,
             channel,
             conversation: RefCell::new(conversation),
-            asking: RefCell::new(Some(asking)),
+            held: Cell::new(topic.is_none()),
+            phoenix,
+            topic,
+            asking: RefCell::new(asking),
             line: RefCell::default(),
             marks: Cell::default(),
             paused: Cell::new(false),
             cut: Cell::new(false),
-            held: Cell::new(true),
             over: Cell::new(false),
             heard: Cell::new(now),
             pinged: Cell::new(None),
@@ -125,6 +145,16 @@ impl Connection {
             parted: Cell::new(false),
             task: Signal::default(),
         }
+    }
+
+    /// What it has if it is one topic of a socket.
+    pub(crate) fn topic(&self) -> Option<&Topic> {
+        self.topic.as_deref()
+    }
+
+    /// The connection on whose line it speaks: itself, or a topic's socket.
+    pub(crate) fn socket<'a>(self: &'a Rc<Self>) -> &'a Rc<Self> {
+        self.topic.as_ref().map_or(self, |topic| &topic.socket)
     }
 
     /// Resets the socket as soon as its task runs.

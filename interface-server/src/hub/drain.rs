@@ -37,7 +37,10 @@ impl Shard {
     }
 
     async fn close_in_batches(self: &Rc<Self>, until: Instant) {
-        let all: Vec<LocalId> = self.connections.borrow().keys().copied().collect();
+        let connections = self.connections.borrow();
+        let sockets = connections.values().filter(|one| one.topic().is_none());
+        let all: Vec<LocalId> = sockets.map(|socket| socket.id).collect();
+        drop(connections);
         let left = until.saturating_duration_since(Instant::now());
         let pause = SPREAD_MAX.min(left / 4) / BATCHES;
         let size = all.len().div_ceil(BATCHES as usize).max(1);
@@ -47,7 +50,7 @@ impl Shard {
             }
             for id in batch {
                 if let Some(connection) = self.connection(*id) {
-                    self.turn(&connection, |conversation, turn| conversation.drain(turn));
+                    self.drain_one(&connection);
                 }
             }
         }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytestring::ByteString;
 use futures_util::poll;
 use smallvec::SmallVec;
-use towpath_layer_core::{ChannelName, Counter, GroupName, InboxEntry, LocalId, Membership, Reply};
+use towpath_layer_core::{
+    ChannelName, Counter, GroupName, InboxEntry, LocalId, Membership, Reply, TopicReply,
+};
 
 use super::cleanup::Job;
 use super::connection::Connection;
@@ -20,6 +22,15 @@ use crate::transport::outbox::NotTaken;
 
 /// Up to this many members a group's message is as urgent as a reply.
 const SMALL_GROUP: usize = 64;
+
+/// How soon a message reaches each of so many members.
+pub(super) fn urgency(members: usize) -> Urgency {
+    if members <= SMALL_GROUP {
+        Urgency::Now
+    } else {
+        Urgency::Bulk
+    }
+}
 
 /// Applies entries for as long as the shard lives.
 pub(crate) async fn run(shard: Rc<Shard>) {
@@ -107,6 +118,16 @@ impl Shard {
 
     /// A message for every member here: encoded once, shared by all outboxes.
     fn group(self: &Rc<Self>, group: &GroupName, reply: &Reply) {
+        for said in &reply.topic {
+            match said {
+                TopicReply::Broadcast(broadcast) => self.fan_out(group, broadcast),
+                // Only a conversation's own consumer says these.
+                _ => self.count(Counter::Dropped),
+            }
+        }
+        if reply.frame.is_none() && reply.event.is_none() && reply.close.is_none() {
+            return;
+        }
         let mut later: SmallVec<[(Rc<Connection>, Option<NotTaken>); 8]> = SmallVec::new();
         let frame = reply.frame.as_ref().map(OutFrame::data);
         let more = reply.event.is_some() || reply.close.is_some();
@@ -114,11 +135,7 @@ impl Shard {
         {
             let groups = self.groups.borrow();
             let members = groups.members(group);
-            let urgency = if members.len() <= SMALL_GROUP {
-                Urgency::Now
-            } else {
-                Urgency::Bulk
-            };
+            let urgency = urgency(members.len());
             for (_, Seated { connection, .. }) in members {
                 let put = frame
                     .clone()

@@ -5,6 +5,7 @@
 //! its part of every group; it is one thread with a runtime of its own, or one
 //! future on a runtime that is there already.
 
+mod broadcast;
 mod cleanup;
 pub(crate) mod connection;
 mod descriptors;
@@ -20,6 +21,8 @@ pub(crate) mod signal;
 mod sweeper;
 mod thread;
 mod ticker;
+pub(crate) mod topic;
+mod topics;
 mod watch;
 mod woken;
 

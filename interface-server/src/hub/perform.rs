@@ -15,6 +15,7 @@ use crate::conversation::{Action, Reading};
 use crate::metrics;
 use crate::protocol::close;
 use crate::protocol::frame::OutFrame;
+use crate::protocol::phoenix::{JoinOutcome, Leaving as Leaves, Payload};
 use crate::transport::outbox::NotTaken;
 
 impl Shard {
@@ -32,19 +33,27 @@ impl Shard {
                     }
                 }
                 Action::Accept(accept) => self.accept(connection, accept),
-                Action::Refuse(refusal) => {
-                    self.decide(connection, Decision::Refuse(refusal));
-                }
+                Action::Refuse(refusal) => match connection.topic() {
+                    Some(topic) => self.join_failed(topic, &refusal),
+                    None => {
+                        self.decide(connection, Decision::Refuse(refusal));
+                    }
+                },
                 Action::Send(frame) => self.send(connection, &frame),
-                Action::Topic(_) => self.count(Counter::Dropped),
+                Action::Topic(said) => match connection.topic() {
+                    Some(topic) => self.say(topic, said),
+                    None => self.count(Counter::Dropped),
+                },
                 Action::Close {
                     code,
                     reason,
                     at_once,
                 } => {
                     tracing::debug!(conn_id = %connection.id, code, "closing");
-                    metrics::closed(code);
-                    self.close(connection, code, &reason, at_once);
+                    match connection.topic() {
+                        Some(topic) => self.topic_closes(topic, code),
+                        None => self.socket_closes(connection, code, &reason, at_once),
+                    }
                 }
                 Action::Groups(changes) => self.repeat_missing(connection, changes),
                 Action::Depart => self.depart(connection),
@@ -57,15 +66,56 @@ impl Shard {
     }
 
     /// Wakes the reader if it waits for a conversation that has room again.
-    fn resume(&self, connection: &Connection) {
-        if connection.paused.get()
-            && connection.conversation.borrow().reading(&self.rules) != Reading::Pause
+    fn resume(&self, connection: &Rc<Connection>) {
+        if let Some(topic) = connection.topic()
+            && let Some(phoenix) = &topic.socket.phoenix
         {
-            connection.task.notify();
+            phoenix.note_waiting(topic, connection.conversation.borrow().messages());
+        }
+        let socket = connection.socket();
+        if socket.paused.get() && self.reading(socket) != Reading::Pause {
+            socket.task.notify();
         }
     }
 
-    fn accept(self: &Rc<Self>, connection: &Rc<Connection>, accept: Accept) {
+    /// What to do with what a peer sends.
+    pub(crate) fn reading(&self, socket: &Connection) -> Reading {
+        let reading = socket.conversation.borrow().reading(&self.rules);
+        let full = socket
+            .phoenix
+            .as_ref()
+            .is_some_and(|phoenix| phoenix.is_full());
+        match reading {
+            Reading::Deliver if full => Reading::Pause,
+            reading => reading,
+        }
+    }
+
+    fn socket_closes(
+        self: &Rc<Self>,
+        connection: &Rc<Connection>,
+        code: u16,
+        reason: &ByteString,
+        at_once: bool,
+    ) {
+        metrics::closed(code);
+        let leaving = match code {
+            close::GOING_AWAY => Leaves::Disconnected,
+            close::RESTART => Leaves::Draining,
+            _ => Leaves::Closed,
+        };
+        self.end_topics(connection, leaving);
+        self.close(connection, code, reason, at_once);
+    }
+
+    fn accept(self: &Rc<Self>, connection: &Rc<Connection>, mut accept: Accept) {
+        if let Some(topic) = connection.topic() {
+            let response = Payload::empty();
+            return self.joined(topic, JoinOutcome::Joined { response });
+        }
+        if connection.phoenix.is_some() && accept.subprotocol.is_none() {
+            accept.subprotocol = self.phoenix_subprotocol(connection);
+        }
         let offered = connection.asking.borrow().as_ref().is_some_and(|asking| {
             let chosen = accept.subprotocol.as_ref();
             chosen.is_none_or(|chosen| asking.subprotocols.contains(chosen))
@@ -83,6 +133,14 @@ impl Shard {
         }
     }
 
+    /// What clients of Phoenix offer with a token, and want answered (reference
+    /// §1.10).
+    fn phoenix_subprotocol(&self, connection: &Connection) -> Option<ByteString> {
+        let asking = connection.asking.borrow();
+        let mut offered = asking.iter().flat_map(|asking| &asking.subprotocols);
+        offered.find(|offered| **offered == "phoenix").cloned()
+    }
+
     /// Answers the handshake; false if nobody waits for the answer.
     fn decide(&self, connection: &Connection, decision: Decision) -> bool {
         if matches!(decision, Decision::Refuse(_)) {
@@ -93,6 +151,10 @@ impl Shard {
     }
 
     fn send(self: &Rc<Self>, connection: &Rc<Connection>, frame: &Frame) {
+        if connection.topic().is_some() {
+            tracing::warn!("a frame is no message of a topic; left out");
+            return self.count(Counter::Dropped);
+        }
         let frame = OutFrame::data(frame);
         match self.put(connection, frame, Urgency::Now) {
             Ok(()) => self.metrics.frames_out.increment(1),
@@ -108,6 +170,7 @@ impl Shard {
         frame: OutFrame,
         urgency: Urgency,
     ) -> Result<(), NotTaken> {
+        let connection = connection.socket();
         connection
             .line
             .borrow_mut()
@@ -123,7 +186,7 @@ impl Shard {
         self.layer.count(Counter::Dropped, 1);
         if self.config.slow_policy == SlowPolicy::Close {
             let reason = ByteString::from_static("the client reads too slowly");
-            self.turn(connection, |conversation, turn| {
+            self.turn(connection.socket(), |conversation, turn| {
                 conversation.abort(close::TRY_LATER, reason, turn);
             });
         }
@@ -174,7 +237,7 @@ impl Shard {
     }
 
     /// Ends the memberships of a connection that will make no more.
-    fn depart(&self, connection: &Connection) {
+    fn depart(self: &Rc<Self>, connection: &Rc<Connection>) {
         let left = self.groups.borrow_mut().leave_all(connection.id);
         if !left.is_empty() {
             let groups = self.groups.borrow();
@@ -190,6 +253,9 @@ impl Shard {
             self.repair(Job::DiscardAll {
                 channel: connection.channel.clone(),
             });
+        }
+        if let Some(topic) = connection.topic() {
+            self.topic_departs(topic);
         }
     }
 
@@ -210,7 +276,7 @@ impl Shard {
         }
     }
 
-    fn end(&self, connection: &Connection) {
+    fn end(self: &Rc<Self>, connection: &Rc<Connection>) {
         if connection.over.replace(true) {
             return;
         }
@@ -218,7 +284,12 @@ impl Shard {
         if let Some(port) = self.port() {
             port.live.lock().remove(&connection.id);
         }
-        self.hub.open.fetch_sub(1, Ordering::Relaxed);
+        match connection.topic() {
+            Some(topic) => self.forget_topic(topic),
+            None => {
+                self.hub.open.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
         // A handshake that nobody answered on the way here ends as refused.
         drop(connection.asking.borrow_mut().take());
         self.forget(connection);

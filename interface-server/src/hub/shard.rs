@@ -18,18 +18,20 @@ use towpath_layer_core::{
 };
 
 use super::cleanup::Cleanup;
-use super::connection::{Asking, Connection, Decision};
+use super::connection::{Asking, Connection, Decision, Role};
 use super::emitter::Emitter;
 use super::flusher::Flusher;
 use super::ids::{IdMap, Ids};
 use super::signal::Signal;
 use super::ticker::Ticker;
+use super::topic::Phoenix;
 use super::watch::Watch;
 use super::{Hub, Port};
 use crate::HttpService;
 use crate::config::ServerConfig;
 use crate::conversation::{Action, Conversation, Expiry, Rules, Turn};
 use crate::metrics::ShardMetrics;
+use crate::protocol::phoenix::{self, Leaving};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::Request;
 use crate::transport::outbox::Bounds;
@@ -64,6 +66,7 @@ pub(crate) struct Shard {
     ids: RefCell<Ids>,
     /// Where the next turn puts its actions: empty, its memory kept.
     spare_actions: Cell<Vec<Action>>,
+    pub(super) spare_phoenix_actions: Cell<Vec<phoenix::Action>>,
     origin: Instant,
 }
 
@@ -136,6 +139,7 @@ impl Shard {
             read_buffer: Cell::default(),
             ids: RefCell::new(Ids::new(shard)),
             spare_actions: Cell::default(),
+            spare_phoenix_actions: Cell::default(),
             origin: Instant::now(),
             hub,
             layer,
@@ -172,33 +176,47 @@ impl Shard {
             self.hub.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::unavailable());
         }
-        let id = self.ids.borrow_mut().next();
-        let channel = ChannelName::reply(self.layer.node(), id);
         let (answer, decision) = oneshot::channel();
         let asking = Asking {
             answer,
             subprotocols: request.handshake.subprotocols.clone(),
         };
+        let phoenix = request.speech.map(|speech| Box::new(Phoenix::new(speech)));
         let mut actions = Vec::new();
+        let connection = self.enter(&mut actions, |channel, turn| {
+            let conversation = Conversation::new(
+                channel,
+                (request.path, None),
+                EventKind::Connect(request.handshake),
+                request.session,
+                turn,
+            );
+            (conversation, Role::Socket(asking, phoenix))
+        });
+        self.perform(&connection, &mut actions);
+        Ok(Opened {
+            connection,
+            decision,
+        })
+    }
+
+    /// Makes a connection one of the shard's. What its conversation wants done
+    /// is for the caller to perform.
+    pub(super) fn enter(
+        &self,
+        actions: &mut Vec<Action>,
+        begin: impl FnOnce(ChannelName, &mut Turn<'_>) -> (Conversation, Role),
+    ) -> Rc<Connection> {
+        let id = self.ids.borrow_mut().next();
+        let channel = ChannelName::reply(self.layer.node(), id);
+        let now = self.now();
         let mut turn = Turn {
-            now: self.now(),
+            now,
             rules: &self.rules,
-            actions: &mut actions,
+            actions,
         };
-        let conversation = Conversation::new(
-            channel.clone(),
-            (request.path, None),
-            EventKind::Connect(request.handshake),
-            request.session,
-            &mut turn,
-        );
-        let connection = Rc::new(Connection::new(
-            id,
-            channel,
-            conversation,
-            asking,
-            self.now(),
-        ));
+        let (conversation, role) = begin(channel.clone(), &mut turn);
+        let connection = Rc::new(Connection::new(id, channel, conversation, role, now));
         if let Some(port) = self.port() {
             port.live.lock().insert(id);
         }
@@ -206,11 +224,7 @@ impl Shard {
         self.connections
             .borrow_mut()
             .insert(id, Rc::clone(&connection));
-        self.perform(&connection, &mut actions);
-        Ok(Opened {
-            connection,
-            decision,
-        })
+        connection
     }
 
     /// Lets something happen to a conversation, and does what follows from it.
@@ -245,6 +259,10 @@ impl Shard {
     /// A message of the client.
     pub(crate) fn receive(self: &Rc<Self>, connection: &Rc<Connection>, frame: Frame) {
         self.metrics.frames_in.increment(1);
+        if let Some(phoenix) = &connection.phoenix {
+            self.received_phoenix(connection, phoenix, frame);
+            return;
+        }
         self.turn_at(connection.heard.get(), connection, |conversation, turn| {
             conversation.receive(frame, turn)
         });
@@ -257,6 +275,7 @@ impl Shard {
         code: u16,
         reason: ByteString,
     ) {
+        self.end_topics(connection, Leaving::Closed);
         self.turn(connection, |conversation, turn| {
             conversation.transport_ended(code, reason, turn);
         });

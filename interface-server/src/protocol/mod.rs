@@ -2,5 +2,6 @@
 
 pub(crate) mod close;
 pub(crate) mod frame;
+pub(crate) mod phoenix;
 pub(crate) mod refusal;
 pub(crate) mod request;

@@ -22,6 +22,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the same may be granted later.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     fn with(mut self, name: &'static str, value: &'static str) -> Self {
         let value = Bytes::from_static(value.as_bytes());
         self.headers.push((ByteString::from_static(name), value));

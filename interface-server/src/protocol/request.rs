@@ -14,7 +14,9 @@ use http::{HeaderMap, Method, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use towpath_layer_core::{Handshake, Headers};
 
+use super::phoenix::{Carries, Speech};
 use super::refusal::Refusal;
+use crate::routes::Entrance;
 
 /// A well-formed request to open a socket.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Request {
     /// The session that connect begins with; empty unless the server that
     /// this one is mounted in gave one.
     pub(crate) session: Bytes,
+    /// What it speaks, if its frames are those of Phoenix.
+    pub(crate) speech: Option<Speech>,
     /// What proves to the peer that its key was read.
     pub(crate) accept_key: String,
 }
@@ -41,7 +45,7 @@ pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a request that asks for a WebSocket.
-pub(crate) fn read(parts: &Parts, path: String, ends: Ends) -> Result<Request, Refusal> {
+pub(crate) fn read(parts: &Parts, entrance: Entrance, ends: Ends) -> Result<Request, Refusal> {
     let headers = &parts.headers;
     if parts.method != Method::GET || parts.version < Version::HTTP_11 {
         return Err(Refusal::bad_request(
@@ -68,18 +72,24 @@ pub(crate) fn read(parts: &Parts, path: String, ends: Ends) -> Result<Request, R
     let key = only(headers, &SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key))
         .ok_or_else(|| Refusal::bad_request("the Sec-WebSocket-Key is not 16 bytes\n"))?;
+    let mut handshake = Box::new(Handshake {
+        scheme: scheme(parts),
+        query_string: query(parts),
+        headers: header_fields(headers),
+        client: ends.client.map(host_and_port),
+        server: ends.server.map(host_and_port),
+        subprotocols: subprotocols(headers)?,
+    });
+    let speech = entrance.mount.map(|mount| {
+        let carries = Carries::TextAndBytes;
+        Speech::of(mount, carries, &mut handshake)
+    });
     Ok(Request {
-        path: path.into(),
+        path: entrance.path.into(),
         accept_key: derive_accept_key(key),
         session: Bytes::new(),
-        handshake: Box::new(Handshake {
-            scheme: scheme(parts),
-            query_string: query(parts),
-            headers: header_fields(headers),
-            client: ends.client.map(host_and_port),
-            server: ends.server.map(host_and_port),
-            subprotocols: subprotocols(headers)?,
-        }),
+        speech: speech.transpose()?,
+        handshake,
     })
 }
 
@@ -206,6 +216,10 @@ mod tests {
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
+    fn entrance(path: String) -> Entrance {
+        Entrance { path, mount: None }
+    }
+
     fn parts(change: impl FnOnce(&mut http::Request<()>)) -> Parts {
         let mut request = http::Request::builder()
             .uri("/caf%C3%A9/%2e?a=%20b")
@@ -223,7 +237,11 @@ mod tests {
     fn status(change: impl FnOnce(&mut http::Request<()>)) -> Option<StatusCode> {
         let parts = parts(change);
         assert!(asks_for_websocket(&parts.headers));
-        let read = read(&parts, decoded_path(parts.uri.path()), Ends::default());
+        let read = read(
+            &parts,
+            entrance(decoded_path(parts.uri.path())),
+            Ends::default(),
+        );
         read.err().map(|refusal| refusal.status)
     }
 
@@ -243,7 +261,7 @@ mod tests {
     fn a_good_request_tells_the_layer_what_it_said() {
         let parts = parts(add("sec-websocket-protocol", "chat, superchat"));
         let path = decoded_path(parts.uri.path());
-        let request = read(&parts, path, Ends::default()).unwrap();
+        let request = read(&parts, entrance(path), Ends::default()).unwrap();
         assert_eq!(request.path, "/café/.");
         assert_eq!(request.accept_key, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(request.handshake.query_string, "a=%20b".as_bytes());

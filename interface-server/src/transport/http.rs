@@ -31,6 +31,7 @@ use crate::hub::shard::Shard;
 use crate::origin;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::{self, Ends};
+use crate::routes::Entrance;
 
 /// A request's head, in bytes and in fields; more is answered with 431.
 const HEAD_SIZE_MAX: usize = 16 << 10;
@@ -134,12 +135,12 @@ fn answer(
 ) -> LocalBoxFuture<'static, Result<Response<BoxBody>, Infallible>> {
     async move {
         let path = request::decoded_path(request.uri().path());
-        let response = if !shard.hub.routes.matches(&path) {
-            page(&shard, request).await
-        } else if request::asks_for_websocket(request.headers()) {
-            upgrade(&shard, &promise, ends, request, path).await
-        } else {
-            respond::refused(Refusal::upgrade_required())
+        let response = match shard.hub.routes.websocket(&path) {
+            None => page(&shard, request).await,
+            Some(entrance) if request::asks_for_websocket(request.headers()) => {
+                upgrade(&shard, &promise, ends, request, entrance).await
+            }
+            Some(_) => respond::refused(Refusal::upgrade_required()),
         };
         Ok(response)
     }
@@ -166,14 +167,14 @@ async fn upgrade(
     promise: &Promise,
     ends: Ends,
     request: Request<Incoming>,
-    path: String,
+    entrance: Entrance,
 ) -> Response<BoxBody> {
     let (parts, _body) = request.into_parts();
     if !origin::is_allowed(&shard.config.origins, &parts.headers) {
         tracing::debug!("a page of a foreign origin was refused");
         return respond::refused(Refusal::forbidden());
     }
-    let request = match request::read(&parts, path, ends) {
+    let request = match request::read(&parts, entrance, ends) {
         Ok(request) => request,
         Err(refusal) => return respond::refused(refusal),
     };

@@ -18,6 +18,7 @@ mod local;
 mod mounted;
 mod operator;
 mod outside;
+mod phoenix;
 mod reading;
 mod rig;
 mod slow;

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::{
-    HttpService, InterfaceServer, Operator, Routes, ServerConfig, ServerHandle,
+    HttpService, InterfaceServer, Operator, PhoenixMount, Routes, ServerConfig, ServerHandle,
+    TopicRoute,
 };
 use towpath_layer_core::{
     Accept, ChannelLayer, ChannelName, Completion, Event, EventKind, GroupChange, Limits, Message,
@@ -51,7 +52,22 @@ pub(crate) fn config() -> ServerConfig {
 }
 
 pub(crate) fn routes() -> Routes {
-    Routes::new(["^/chat$".to_owned(), "^/room/.+$".to_owned()]).unwrap()
+    let topic = |pattern: &str, intercepts: &[&str]| TopicRoute {
+        pattern: pattern.to_owned(),
+        intercepts: intercepts.iter().map(|&event| event.to_owned()).collect(),
+    };
+    let socket = PhoenixMount {
+        topics: vec![topic("room:*", &[]), topic("watched:*", &["secret"])],
+        auth_token: true,
+        ..PhoenixMount::new("^/socket$")
+    };
+    let narrow = PhoenixMount {
+        topics: vec![topic("room:*", &[])],
+        max_topics: 1,
+        ..PhoenixMount::new("^/narrow/[a-z]+$")
+    };
+    let routes = Routes::new(["^/chat$".to_owned(), "^/room/.+$".to_owned()]).unwrap();
+    routes.mount(socket).unwrap().mount(narrow).unwrap()
 }
 
 pub(crate) fn layer(limits: Limits) -> Arc<MemoryLayer> {

@@ -1,0 +1,114 @@
+//! What a Phoenix socket, and a topic that it has joined, have beside their
+//! conversations.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::protocol::phoenix::{ChannelId, Limits, Machine, Speech};
+
+use super::connection::Connection;
+
+/// The longest topic, in bytes.
+const TOPIC_LEN_MAX: usize = 255;
+
+/// Messages of a client that may wait for joins and leaves of its topics, and
+/// their bytes.
+const HELD_MESSAGES_MAX: usize = 64;
+const HELD_BYTES_MAX: usize = 256 << 10;
+
+/// Messages of a client that may wait for its topics' conversations: reading
+/// stops at it.
+const WAITING_MAX: usize = 16;
+
+/// What a socket that speaks Phoenix has beside its own conversation.
+#[derive(Debug)]
+pub(crate) struct Phoenix {
+    pub(crate) speech: Speech,
+    pub(super) machine: RefCell<Machine>,
+    pub(super) topics: RefCell<HashMap<ChannelId, Rc<Connection>>>,
+    /// Messages of the client that wait for its topics' conversations.
+    waiting: Cell<usize>,
+    /// Whether the socket closes as soon as its topics have ended.
+    pub(super) draining: Cell<bool>,
+}
+
+/// What a connection that is one joined topic has beside its conversation.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    /// The connection on whose line it speaks.
+    pub(crate) socket: Rc<Connection>,
+    pub(crate) name: Arc<str>,
+    /// The number of its route on the mount.
+    pub(crate) route: usize,
+    pub(super) id: ChannelId,
+    /// Whether the client knows that it has ended, or never was.
+    pub(super) told: Cell<bool>,
+    /// Whether all that was read is handled.
+    pub(super) departed: Cell<bool>,
+    /// How many of the socket's waiting messages are this topic's.
+    pub(super) waiting: Cell<usize>,
+}
+
+impl Phoenix {
+    pub(crate) fn new(speech: Speech) -> Self {
+        let limits = Limits {
+            max_topics: speech.mount.max_topics,
+            topic_len_max: TOPIC_LEN_MAX,
+            held_messages_max: HELD_MESSAGES_MAX,
+            held_bytes_max: HELD_BYTES_MAX,
+        };
+        Self {
+            speech,
+            machine: RefCell::new(Machine::new(limits)),
+            topics: RefCell::default(),
+            waiting: Cell::new(0),
+            draining: Cell::new(false),
+        }
+    }
+
+    /// Whether another message of the client has to wait in the kernel.
+    pub(crate) fn is_full(&self) -> bool {
+        self.draining.get() || self.waiting.get() >= WAITING_MAX
+    }
+
+    /// Notes how many messages wait for one of the topics.
+    pub(super) fn note_waiting(&self, topic: &Topic, waiting: usize) {
+        let before = topic.waiting.replace(waiting);
+        self.waiting.set(self.waiting.get() + waiting - before);
+    }
+
+    pub(super) fn topic(&self, id: ChannelId) -> Option<Rc<Connection>> {
+        self.topics.borrow().get(&id).cloned()
+    }
+
+    /// The client needs to hear no more of its topics' ends.
+    pub(super) fn note_told(&self) {
+        for topic in self.topics.borrow().values() {
+            if let Some(topic) = topic.topic() {
+                topic.told.set(true);
+            }
+        }
+    }
+
+    /// Whether all that was read of every topic is handled.
+    pub(super) fn has_departed(&self) -> bool {
+        let topics = self.topics.borrow();
+        let mut all = topics.values().filter_map(|topic| topic.topic());
+        all.all(|topic| topic.departed.get())
+    }
+
+    /// The connections of all topics that are not over.
+    pub(super) fn all_topics(&self) -> Vec<Rc<Connection>> {
+        self.topics.borrow().values().cloned().collect()
+    }
+}
+
+impl Topic {
+    /// Whether its socket closes as soon as it has handled all that was read.
+    pub(super) fn is_draining(&self) -> bool {
+        let phoenix = self.socket.phoenix.as_ref();
+        phoenix.is_some_and(|phoenix| phoenix.draining.get())
+    }
+}

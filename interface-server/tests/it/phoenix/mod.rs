@@ -1,0 +1,7 @@
+//! Clients of Phoenix: what the interface server makes of their messages, and
+//! of what a worker says to them.
+
+mod broadcast;
+mod ending;
+mod joining;
+mod stage;
