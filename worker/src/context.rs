@@ -70,6 +70,22 @@ pub(crate) enum Input {
     Custom(ChannelName, Content),
 }
 
+impl Inner {
+    fn check_session(&self, effects: &Effects) -> Result {
+        let Input::Event(event) = &self.input else {
+            return Ok(());
+        };
+        let own = match &effects.session {
+            Some(Err(reason)) => return Err(Error::internal(reason.clone())),
+            Some(Ok(session)) => session,
+            None => &event.session,
+        };
+        let size_max = self.environment.layer.limits().session_size_max;
+        let kept = effects.kept(self.envelope.clone());
+        kept.check_size(own, size_max).map_err(Error::internal)
+    }
+}
+
 impl Context {
     pub(crate) fn new(
         environment: Arc<Environment>,
@@ -364,6 +380,19 @@ impl Context {
         Ok(())
     }
 
+    /// Whether a reply means something to the conversation: a topic's has
+    /// messages, and no frames and no handshake.
+    pub(crate) fn check_reply(&self, reply: &Reply) -> Result {
+        let is_socket = reply.frame.is_some() || reply.accept.is_some() || reply.deny.is_some();
+        let topic = self.event().and_then(|event| event.topic.as_deref());
+        match topic.filter(|_| is_socket) {
+            Some(topic) => Err(Error::internal(format!(
+                "the client of the topic {topic:?} is told by Topic::push, not by frames"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Completes the reply that accepts the handshake.
     pub(crate) fn complete_accept(&self, reply: &mut Reply) {
         if self.kind() == PlaceKind::Connect {
@@ -388,6 +417,7 @@ impl Context {
 
     /// Puts a reply to the conversation among them.
     pub(crate) fn put_reply(&self, mut reply: Reply) -> Result {
+        self.check_reply(&reply)?;
         self.complete_accept(&mut reply);
         let answer = Answer::of(&reply);
         let channel = self.reply_channel()?.clone();
@@ -417,16 +447,14 @@ impl Context {
     pub(crate) fn take_stream_outbox(&self, since: &Savepoint) -> Result<Vec<Effect>> {
         let whole = self.whole();
         let effects = &mut *whole.effects.lock();
-        if let Some(Err(reason)) = &effects.session {
-            return Err(Error::internal(reason.clone()));
-        }
-        if let Input::Event(event) = &whole.input {
-            let size_max = whole.environment.layer.limits().session_size_max;
-            let kept = effects.kept(whole.envelope.clone());
-            let fits = kept.check_size(&event.session, size_max);
-            fits.map_err(Error::internal)?;
-        }
+        whole.check_session(effects)?;
         Ok(effects.take_outbox_since(since))
+    }
+
+    /// Whether the session can travel as it is kept by now.
+    pub(crate) fn check_session(&self) -> Result {
+        let whole = self.whole();
+        whole.check_session(&whole.effects.lock())
     }
 
     /// What is still to be sent of a consumer that has returned.

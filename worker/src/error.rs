@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use bytestring::ByteString;
 use towpath_layer_core::{
-    Application, Close, Deny, GroupError, LayerError, SendError, Unavailable,
+    Application, Close, Deny, Frame, GroupError, LayerError, SendError, Unavailable,
 };
 
 /// What a consumer returns.
@@ -28,7 +28,8 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// later.
 ///
 /// On a channel of the application there is no peer: every kind is logged and
-/// counted, and the message is gone.
+/// counted, and the message is gone. [`TopicConsumer`](crate::TopicConsumer) says
+/// what they mean for a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -79,6 +80,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     deny: Option<Deny>,
     close: Option<Close>,
+    refusal: Option<Frame>,
 }
 
 impl Error {
@@ -156,6 +158,13 @@ impl Error {
         UnknownEvent(format!("no event {:?} is expected", &*event.name)).into()
     }
 
+    /// A join is refused with that response.
+    pub(crate) fn refused_with(response: Frame) -> Self {
+        let mut error = Self::rejected("the join is refused");
+        error.inner.refusal = Some(response);
+        error
+    }
+
     pub(crate) fn is_unknown_event(&self) -> bool {
         self.downcast_ref::<UnknownEvent>().is_some()
     }
@@ -187,6 +196,7 @@ impl Error {
                 source,
                 deny: None,
                 close: None,
+                refusal: None,
             }),
         }
     }
@@ -241,6 +251,10 @@ impl Error {
 
     pub(crate) fn take_deny(&mut self) -> Option<Deny> {
         self.inner.deny.take()
+    }
+
+    pub(crate) fn take_refusal(&mut self) -> Option<Frame> {
+        self.inner.refusal.take()
     }
 
     pub(crate) fn take_close(&mut self) -> Option<Close> {

@@ -47,7 +47,11 @@ impl Held {
         self.reply.is_some() || self.sending
     }
 
-    fn hold(&mut self, reply: Reply, fits: bool) -> Next {
+    fn hold(&mut self, reply: Reply, limits: &Limits) -> Next {
+        let fits = fits(&reply, limits);
+        let Some(reply) = self.join(reply, limits) else {
+            return Next::Held;
+        };
         if self.waits() {
             Next::Wait(reply)
         } else if self.failed {
@@ -59,6 +63,35 @@ impl Held {
             Next::Send(reply)
         }
     }
+}
+
+impl Held {
+    /// Messages of a topic that were written one after the other leave as one.
+    /// What cannot be joined comes back.
+    fn join(&mut self, mut reply: Reply, limits: &Limits) -> Option<Reply> {
+        let Some(held) = self
+            .reply
+            .take_if(|held| is_topic(held) && is_topic(&mut reply))
+        else {
+            return Some(reply);
+        };
+        let payload = held.payload_size() + reply.payload_size();
+        let envelope = held.envelope_size() + reply.envelope_size();
+        if !sizes_fit(payload, envelope, limits) {
+            self.reply = Some(held);
+            return Some(reply);
+        }
+        self.reply = Some(fuse(Some(held), reply));
+        None
+    }
+}
+
+/// Whether it has messages of a topic, and nothing else.
+fn is_topic(reply: &mut Reply) -> bool {
+    let topic = std::mem::take(&mut reply.topic);
+    let alone = !topic.is_empty() && *reply == Reply::default();
+    reply.topic = topic;
+    alone
 }
 
 thread_local! {
@@ -118,9 +151,9 @@ pub(crate) fn sent(context: &Context, failed: bool) {
 ///
 /// A dropped future may have sent the reply or not.
 pub(crate) async fn reply(context: &Context, mut reply: Reply) -> Result {
-    let fits = fits(&reply, context.layer().limits());
+    let limits = context.layer().limits();
     loop {
-        match context.with_held(|held| held.hold(reply, fits)) {
+        match context.with_held(|held| held.hold(reply, limits)) {
             Next::Held => return Ok(()),
             Next::Send(reply) => return send(context.clone(), reply).await,
             Next::Refuse => return Err(SendError::from(earlier_failed(context)).into()),
@@ -184,7 +217,10 @@ async fn wait(context: &Context) {
 /// Whether a reply may be part of a completion: it is small, and the layer
 /// carries it with any session.
 fn fits(reply: &Reply, limits: &Limits) -> bool {
-    let (payload, envelope) = (reply.payload_size(), reply.envelope_size());
+    sizes_fit(reply.payload_size(), reply.envelope_size(), limits)
+}
+
+fn sizes_fit(payload: usize, envelope: usize, limits: &Limits) -> bool {
     payload + envelope <= HELD_SIZE_MAX
         && payload <= limits.message_size_max
         && envelope + limits.session_size_max <= limits.envelope_size_max
@@ -193,18 +229,20 @@ fn fits(reply: &Reply, limits: &Limits) -> bool {
 /// One reply that does what two do, one after the other. If both answer the
 /// handshake, or both close, the first has done so.
 pub(crate) fn fuse(first: Option<Reply>, then: Reply) -> Reply {
-    let Some(first) = first else { return then };
+    let Some(mut first) = first else { return then };
     let answered = Answer::of(&first).is_some();
+    first.topic.extend(then.topic);
     Reply {
         taken: first.taken.or(then.taken),
         accept: first.accept.or(then.accept.filter(|_| !answered)),
         deny: first.deny.or(then.deny.filter(|_| !answered)),
         frame: first.frame.or(then.frame),
-        topic: [first.topic, then.topic].concat(),
+        topic: first.topic,
         event: first.event.or(then.event),
         tick: first.tick.or(then.tick),
         close: first.close.or(then.close),
         completion: then.completion,
+        ..Reply::default()
     }
 }
 

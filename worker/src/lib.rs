@@ -74,6 +74,7 @@ mod prepared;
 mod router;
 mod runtime;
 mod states;
+mod topics;
 mod trace;
 mod wall;
 mod websocket_consumer;
@@ -112,5 +113,10 @@ pub use router::{
 };
 pub use runtime::{Worker, WorkerError};
 pub use states::States;
+pub use topics::{
+    Answer, ConnectInfo, Info, Joined, SocketMount, SocketParams, SocketRef, TerminateReason,
+    Terminated, Topic, TopicConsumer, TopicPayload, TopicRoutes, TopicSocket, TopicSpec, Topics,
+    topics,
+};
 pub use trace::{TraceLayer, Traced};
 pub use websocket_consumer::WebsocketConsumer;

@@ -13,11 +13,15 @@ use crate::States;
 pub enum PlaceKind {
     /// A socket asks to be opened.
     Connect,
-    /// A frame arrived.
+    /// A client asks to join a topic.
+    Join,
+    /// A frame arrived, or a message of a client to a topic.
     Receive,
+    /// A message of a topic is on its way to a client.
+    Out,
     /// An event of the application for a conversation.
     Application,
-    /// A socket is gone.
+    /// A socket is gone, or a topic was left.
     Disconnect,
     /// A message on a channel of the application.
     Custom,
@@ -26,8 +30,10 @@ pub enum PlaceKind {
 impl PlaceKind {
     pub(crate) fn of(kind: &EventKind) -> Self {
         match kind {
-            EventKind::Connect(_) | EventKind::Join(_) => Self::Connect,
-            EventKind::Receive(_) | EventKind::In(_) | EventKind::Out(_) => Self::Receive,
+            EventKind::Connect(_) => Self::Connect,
+            EventKind::Join(_) => Self::Join,
+            EventKind::Receive(_) | EventKind::In(_) => Self::Receive,
+            EventKind::Out(_) => Self::Out,
             EventKind::Application(_) => Self::Application,
             EventKind::Disconnect { .. } => Self::Disconnect,
         }
@@ -38,7 +44,9 @@ impl fmt::Display for PlaceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connect",
+            Self::Join => "join",
             Self::Receive => "receive",
+            Self::Out => "out",
             Self::Application => "event",
             Self::Disconnect => "disconnect",
             Self::Custom => "channel",
@@ -95,7 +103,9 @@ impl Place<'_> {
 
 pub(crate) const CONVERSATION: &[PlaceKind] = &[
     PlaceKind::Connect,
+    PlaceKind::Join,
     PlaceKind::Receive,
+    PlaceKind::Out,
     PlaceKind::Application,
     PlaceKind::Disconnect,
 ];

@@ -118,6 +118,7 @@ fn span(context: &Context) -> Span {
         "consumer",
         kind = %context.kind(),
         path = event.map(|event| &*event.path),
+        topic = event.and_then(|event| event.topic.as_deref()),
         order = event.map(|event| event.order),
         stream = stream.as_deref(),
         identity = field::Empty,

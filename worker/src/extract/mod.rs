@@ -29,6 +29,7 @@ pub use payload::Payload;
 pub use session::Session;
 pub use socket::Socket;
 pub use state::State;
+pub(crate) use state::get as state_of;
 
 /// A type that can be an argument of a consumer.
 ///

@@ -39,6 +39,13 @@ pub struct Socket {
 }
 
 impl Socket {
+    pub(crate) fn of(context: &Context) -> Result<Self> {
+        Ok(Self {
+            reply_channel: context.reply_channel()?.clone(),
+            context: context.clone(),
+        })
+    }
+
     /// Where this connection's replies go; whoever has it can write to it.
     #[must_use]
     pub fn reply_channel(&self) -> &ChannelName {
@@ -269,6 +276,7 @@ impl Socket {
     /// A dropped future may have sent the reply or not.
     pub async fn reply(&self, reply: impl Into<Reply>) -> Result {
         let mut reply = reply.into();
+        self.context.check_reply(&reply)?;
         if self.context.holds() {
             return self.context.put_reply(reply);
         }
@@ -357,9 +365,6 @@ impl FromContext for Socket {
     }
 
     async fn from_context(context: &Context) -> Result<Self> {
-        Ok(Self {
-            reply_channel: context.reply_channel()?.clone(),
-            context: context.clone(),
-        })
+        Self::of(context)
     }
 }

@@ -42,7 +42,7 @@ impl<T: Send + Sync + 'static> FromContext for State<T> {
     }
 }
 
-pub(super) fn get<T: Send + Sync + 'static>(context: &Context) -> Result<Arc<T>> {
+pub(crate) fn get<T: Send + Sync + 'static>(context: &Context) -> Result<Arc<T>> {
     let found = context.states().get();
     found.ok_or_else(|| Error::internal(missing::<T>()))
 }

@@ -15,6 +15,7 @@ use towpath_layer_core::{ChannelName, channels};
 use crate::consumer::{Consumer, Methods};
 use crate::handler::{Consume, Handler, erase};
 use crate::middleware::{Middleware, wrap};
+use crate::topics::{Mount, SocketMount, TopicRoutes, TopicSocket};
 
 pub use error::{RouteError, RouteErrors};
 pub use filter::{Field, Filter, field, header, query};
@@ -61,6 +62,7 @@ pub struct Router {
 #[derive(Debug, Clone)]
 enum Entry {
     Socket(SocketEntry),
+    Mount(MountEntry),
     Channel(ChannelEntry),
 }
 
@@ -69,6 +71,12 @@ struct SocketEntry {
     path: PathSpec,
     filter: Filter,
     consumers: Websocket,
+}
+
+#[derive(Debug, Clone)]
+struct MountEntry {
+    path: PathSpec,
+    mount: Mount,
 }
 
 #[derive(Debug, Clone)]
@@ -89,7 +97,7 @@ impl Router {
     /// parameter.
     #[must_use]
     pub fn route(self, path: &str, consumers: impl IntoWebsocket) -> Self {
-        self.socket(PathSpec::template(path), Filter::default(), consumers)
+        self.connections(PathSpec::template(path), Filter::default(), consumers)
     }
 
     /// Connections to a path whose handshake, or events of it whose fields,
@@ -101,14 +109,47 @@ impl Router {
     /// decides for each event.
     #[must_use]
     pub fn route_when(self, path: &str, filter: Filter, consumers: impl IntoWebsocket) -> Self {
-        self.socket(PathSpec::template(path), filter, consumers)
+        self.connections(PathSpec::template(path), filter, consumers)
     }
 
     /// Connections to a path that matches a regular expression, whole, with or
     /// without `^` and `$`. Named groups are parameters.
     #[must_use]
     pub fn route_regex(self, path: &str, consumers: impl IntoWebsocket) -> Self {
-        self.socket(PathSpec::regex(path), Filter::default(), consumers)
+        self.connections(PathSpec::regex(path), Filter::default(), consumers)
+    }
+
+    /// A socket that carries topics, mounted at a path: clients of Phoenix reach
+    /// it there, and at its `/websocket` and `/longpoll`. Parameters of the path
+    /// are among those that the socket's type connects with.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use towpath_worker::*;
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct UserSocket;
+    /// # impl TopicSocket for UserSocket {
+    /// #     async fn connect(_: SocketParams, _: &ConnectInfo) -> Result<Self> { Ok(Self) }
+    /// # }
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Room;
+    /// # impl TopicConsumer for Room {
+    /// #     type Socket = UserSocket;
+    /// #     async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+    /// #         Ok(Joined::ok(Self))
+    /// #     }
+    /// # }
+    /// let router = Router::new().socket("/socket", topics::<UserSocket>().topic::<Room>("room:*"));
+    /// assert!(router.paths().is_empty());
+    /// assert_eq!(router.mounts()[0].path, "^/socket$");
+    /// ```
+    #[must_use]
+    pub fn socket<S: TopicSocket>(mut self, path: &str, topics: TopicRoutes<S>) -> Self {
+        self.entries.push(Entry::Mount(MountEntry {
+            path: PathSpec::template(path),
+            mount: topics.into_mount(),
+        }));
+        self
     }
 
     /// Another router's entries, their paths behind a prefix; it begins with
@@ -118,6 +159,10 @@ impl Router {
     pub fn nest(mut self, prefix: &str, router: Self) -> Self {
         let nested = router.entries.into_iter().map(|entry| match entry {
             Entry::Socket(entry) => Entry::Socket(SocketEntry {
+                path: entry.path.nested(prefix),
+                ..entry
+            }),
+            Entry::Mount(entry) => Entry::Mount(MountEntry {
                 path: entry.path.nested(prefix),
                 ..entry
             }),
@@ -177,13 +222,19 @@ impl Router {
                 Entry::Socket(entry) => {
                     entry.consumers = std::mem::take(&mut entry.consumers).wrapped(&layer);
                 }
+                Entry::Mount(entry) => entry.mount = entry.mount.clone().wrapped(&layer),
                 Entry::Channel(entry) => entry.consumer = wrap(&entry.consumer, &layer),
             }
         }
         self
     }
 
-    fn socket(mut self, path: PathSpec, filter: Filter, consumers: impl IntoWebsocket) -> Self {
+    fn connections(
+        mut self,
+        path: PathSpec,
+        filter: Filter,
+        consumers: impl IntoWebsocket,
+    ) -> Self {
         self.entries.push(Entry::Socket(SocketEntry {
             path,
             filter,
@@ -193,8 +244,8 @@ impl Router {
     }
 
     /// The paths that have routes, as anchored regular expressions, each once:
-    /// what an interface server needs to know. Paths that are not valid are
-    /// left out; [`check`](Self::check) names them.
+    /// what an interface server needs to know. Those of sockets with topics are
+    /// [`mounts`](Self::mounts). Paths that are not valid are left out; [`check`](Self::check) names them.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {
         let mut paths: Vec<String> = Vec::new();
@@ -209,12 +260,24 @@ impl Router {
         paths
     }
 
+    /// The sockets that carry topics: what an interface server needs to know of
+    /// them. Paths that are not valid are left out; [`check`](Self::check) names
+    /// them.
+    #[must_use]
+    pub fn mounts(&self) -> Vec<SocketMount> {
+        let mounts = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Mount(entry) => Some(entry.mount.at(entry.path.compile().ok()?.source())),
+            Entry::Socket(_) | Entry::Channel(_) => None,
+        });
+        mounts.collect()
+    }
+
     /// The channels that a worker receives from, each once. Names that are not
     /// valid are left out; [`check`](Self::check) names them.
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelName> {
         let mut names: Vec<&str> = Vec::new();
-        let has_sockets = |entry: &Entry| matches!(entry, Entry::Socket(_));
+        let has_sockets = |entry: &Entry| matches!(entry, Entry::Socket(_) | Entry::Mount(_));
         if self.entries.iter().any(has_sockets) {
             names.extend(EVENT_CHANNELS);
         }

@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use towpath_layer_core::{ChannelKind, ChannelName, Content, Event, EventKind};
 
 use super::error::{RouteError, RouteErrors};
-use super::filter::CompiledFilter;
+use super::filter::{CompiledFilter, Filter};
 use super::pin::pin;
 use super::template::PathPattern;
 use super::websocket::Websocket;
-use super::{ChannelEntry, EVENT_CHANNELS, Entry, Router, SocketEntry};
+use super::{ChannelEntry, EVENT_CHANNELS, Entry, MountEntry, Router, SocketEntry};
 use crate::States;
 use crate::context::Params;
 use crate::handler::Consume;
 use crate::meter::Meter;
 use crate::place::{Place, PlaceKind};
+use crate::topics::TopicPattern;
 
 /// All routes, ready for use.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct SocketRoute {
     pub(crate) meter: Meter,
     pattern: PathPattern,
     filter: CompiledFilter,
+    /// Which topics, if it is of topics.
+    topic: Option<TopicPattern>,
     /// Said to later events, if only the connect event can tell.
     pub(crate) pin: Option<u64>,
     consumers: Websocket,
@@ -55,6 +58,7 @@ impl Routes {
         for entry in &router.entries {
             let added = match entry {
                 Entry::Socket(entry) => routes.add_socket(entry, states),
+                Entry::Mount(entry) => routes.add_mount(entry, states),
                 Entry::Channel(entry) => routes.add_channel(entry, states),
             };
             errors.extend(added.err().into_iter().flatten());
@@ -71,19 +75,7 @@ impl Routes {
         let fail = |reason| vec![RouteError::new(&label, reason)];
         let pattern = entry.path.compile().map_err(fail)?;
         let filter = entry.filter.compile_for_events().map_err(fail)?;
-        let mut errors = Vec::new();
-        for (kind, consumer) in entry.consumers.consumers() {
-            let place = Place {
-                kind,
-                params: pattern.names(),
-                states,
-                this: None,
-                in_stream: false,
-            };
-            if let Err(reason) = consumer.check(&place) {
-                errors.push(RouteError::new(&label, reason));
-            }
-        }
+        let mut errors = check(&entry.consumers, None, &pattern, states, &label);
         if let Some(name) = entry.consumers.repeated_event() {
             let reason = format!("the event {name:?} has two consumers");
             errors.push(RouteError::new(&label, reason));
@@ -96,10 +88,65 @@ impl Routes {
             pin: filter.looks_at_handshake().then(|| pin(&label)),
             pattern,
             filter,
+            topic: None,
             consumers: entry.consumers.clone(),
             ignored_frame: Once::default(),
         }));
         Ok(())
+    }
+
+    /// A socket and each of its topics are routes of their own.
+    fn add_mount(&mut self, entry: &MountEntry, states: &States) -> Result<(), Vec<RouteError>> {
+        let label = entry.path.label();
+        let fail = |reason| vec![RouteError::new(&label, reason)];
+        let pattern = entry.path.compile().map_err(fail)?;
+        entry.mount.check().map_err(fail)?;
+        self.check_not_shadowed(&pattern).map_err(fail)?;
+        let mut errors = check(&entry.mount.root, None, &pattern, states, &label);
+        let mut routes = vec![(label.clone(), None, &entry.mount.root)];
+        let mut before = Vec::new();
+        for topic in &entry.mount.topics {
+            let label = format!("{label} {}", topic.pattern);
+            match topic.compile(&before) {
+                Ok(compiled) => before.push(compiled),
+                Err(reason) => errors.push(RouteError::new(&label, reason)),
+            }
+            let joins = Some(PlaceKind::Join);
+            errors.extend(check(&topic.consumers, joins, &pattern, states, &label));
+            routes.push((label, before.last().cloned(), &topic.consumers));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        for (label, topic, consumers) in routes {
+            self.sockets.push(Arc::new(SocketRoute {
+                meter: Meter::new(&label),
+                pattern: entry.path.compile().map_err(fail)?,
+                filter: Filter::default().compile_for_events().map_err(fail)?,
+                topic,
+                pin: None,
+                consumers: consumers.clone(),
+                ignored_frame: Once::default(),
+            }));
+        }
+        Ok(())
+    }
+
+    /// A route before it would take the socket's own events.
+    fn check_not_shadowed(&self, pattern: &PathPattern) -> Result<(), String> {
+        let path = pattern.example();
+        let mut before = self.sockets.iter().filter(|route| route.topic.is_none());
+        let shadows = |route: &&Arc<SocketRoute>| {
+            let path = path.as_ref();
+            path.is_some_and(|path| route.pattern.matches(path).is_some())
+        };
+        match before.find(shadows) {
+            Some(route) => Err(format!(
+                "the route {:?} before it takes its path, too",
+                route.meter.route()
+            )),
+            None => Ok(()),
+        }
     }
 
     fn add_channel(
@@ -143,6 +190,9 @@ impl Routes {
         pin: Option<u64>,
     ) -> Option<(&Arc<SocketRoute>, Params)> {
         self.sockets.iter().find_map(|route| {
+            if !route.takes_topic(event.topic.as_deref()) {
+                return None;
+            }
             let pinned = pin.is_some() && route.pin == pin;
             let takes = if pinned {
                 route.filter.takes_later_event(event)
@@ -168,9 +218,45 @@ impl Routes {
 }
 
 impl SocketRoute {
+    fn takes_topic(&self, topic: Option<&str>) -> bool {
+        match (&self.topic, topic) {
+            (Some(pattern), Some(topic)) => pattern.takes(topic),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     pub(crate) fn consumer(&self, kind: &EventKind) -> Option<&Arc<dyn Consume>> {
         self.consumers.consumer(kind)
     }
+}
+
+/// What is wrong with the consumers of a route; who answers handshakes is asked
+/// for `first`, if that is something else.
+fn check(
+    consumers: &Websocket,
+    first: Option<PlaceKind>,
+    pattern: &PathPattern,
+    states: &States,
+    label: &str,
+) -> Vec<RouteError> {
+    let mut errors = Vec::new();
+    for (kind, consumer) in consumers.consumers() {
+        let place = Place {
+            kind: match first {
+                Some(first) if kind == PlaceKind::Connect => first,
+                Some(_) | None => kind,
+            },
+            params: pattern.names(),
+            states,
+            this: None,
+            in_stream: false,
+        };
+        if let Err(reason) = consumer.check(&place) {
+            errors.push(RouteError::new(label, reason));
+        }
+    }
+    errors
 }
 
 /// Says yes once, so that a warning about a route is written once.

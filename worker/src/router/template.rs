@@ -192,6 +192,22 @@ impl PathPattern {
         &self.names
     }
 
+    /// A path that fits, if it is made of segments.
+    pub(crate) fn example(&self) -> Option<ByteString> {
+        let Matcher::Segments(segments) = &self.matcher else {
+            return None;
+        };
+        let mut path = String::new();
+        for segment in segments {
+            path.push('/');
+            match segment {
+                Segment::Literal(text) => path.push_str(text),
+                Segment::Param(name) => path.push_str(name),
+            }
+        }
+        Some(path.into())
+    }
+
     /// The parameters of a path that fits, which share its memory.
     pub(crate) fn matches(&self, path: &ByteString) -> Option<Params> {
         match &self.matcher {

@@ -124,7 +124,7 @@ impl Websocket {
         self.wrapped(&layer)
     }
 
-    pub(super) fn wrapped(mut self, layer: &impl Middleware) -> Self {
+    pub(crate) fn wrapped(mut self, layer: &impl Middleware) -> Self {
         let accept = || erase(async || {});
         self.connect = Some(wrap(&self.connect.unwrap_or_else(accept), layer));
         let others = [
@@ -144,9 +144,8 @@ impl Websocket {
     /// Who gets an event of that kind.
     pub(crate) fn consumer(&self, kind: &EventKind) -> Option<&Arc<dyn Consume>> {
         match kind {
-            EventKind::Connect(_) => self.connect.as_ref(),
-            EventKind::Join(_) | EventKind::In(_) | EventKind::Out(_) => None,
-            EventKind::Receive(_) => self.receive.as_ref(),
+            EventKind::Connect(_) | EventKind::Join(_) => self.connect.as_ref(),
+            EventKind::Receive(_) | EventKind::In(_) | EventKind::Out(_) => self.receive.as_ref(),
             EventKind::Disconnect { .. } => self.disconnect.as_ref(),
             EventKind::Application(event) => {
                 let mut named = self.events.iter();

@@ -8,6 +8,7 @@ use towpath_layer_core::{
 };
 
 use super::job::{Ending, Failure, Job, Route};
+use super::topic;
 use crate::ErrorKind;
 use crate::context::Input;
 use crate::effects::Effects;
@@ -119,9 +120,16 @@ fn pinned(event: &Event, envelope: &Envelope, route: &SocketRoute) -> Envelope {
 fn failed(
     event: &Event,
     route: &SocketRoute,
-    failure: Failure,
+    mut failure: Failure,
     effects: &Effects,
 ) -> (Ended, Reply) {
+    if event.topic.is_some()
+        && let Some((ended, topic)) = topic::refused(event, &mut failure)
+    {
+        tracing::debug!(reason = failure.reason, "a consumer refused");
+        let done = complete(event, Outcome::Done { session: None });
+        return (ended, Reply { topic, ..done });
+    }
     // Whether it is a handshake that still waits for its answer.
     let asks = matches!(event.kind, EventKind::Connect(_)) && !effects.accepted;
     let refuse = |status| refuse(event, asks.then_some(status), &failure.reason);
@@ -275,7 +283,11 @@ pub(super) fn conclude_unhandled(event: &Event, envelope: &Envelope, route: &Soc
 /// What an event is answered with that no route takes.
 pub(super) fn conclude_unrouted(event: &Event) -> Reply {
     match &event.kind {
-        EventKind::Connect(_) | EventKind::Join(_) => denied(event, deny(404, "not found")),
+        EventKind::Connect(_) => denied(event, deny(404, "not found")),
+        EventKind::Join(_) => Reply {
+            topic: topic::unrouted(),
+            ..complete(event, Outcome::Done { session: None })
+        },
         EventKind::Disconnect { .. } => complete(event, Outcome::Done { session: None }),
         EventKind::Receive(_)
         | EventKind::In(_)

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use towpath_layer_core::{
-    ChannelName, Content, Event, LayerError, Message, Received, Receiver, Reply,
+    ChannelName, Content, Event, EventKind, LayerError, Message, Received, Receiver, Reply,
 };
 
 use super::Shared;
@@ -163,7 +163,7 @@ impl Crew {
 
     fn start_event(&mut self, mut event: Event, times: Times, permit: OwnedSemaphorePermit) {
         let shared = Arc::clone(&self.shared);
-        let envelope = Envelope::open(&mut event.session);
+        let envelope = opened(&mut event);
         let Some((route, params)) = shared.routes.socket(&event, envelope.pin) else {
             self.shared.unrouted.count(Ended::Unrouted);
             return self.answer(&event, conclude_unrouted(&event), permit);
@@ -263,5 +263,23 @@ impl Crew {
                 None
             });
         }
+    }
+}
+
+/// What travels beside the session. A topic begins with what is known of its
+/// socket.
+fn opened(event: &mut Event) -> Envelope {
+    let envelope = Envelope::open(&mut event.session);
+    match &mut event.kind {
+        EventKind::Join(join) => Envelope {
+            pin: None,
+            ..Envelope::open(&mut join.socket)
+        },
+        EventKind::Connect(_)
+        | EventKind::Receive(_)
+        | EventKind::In(_)
+        | EventKind::Out(_)
+        | EventKind::Application(_)
+        | EventKind::Disconnect { .. } => envelope,
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use towpath_layer_core::{Close, Deny, Reply};
+use towpath_layer_core::{Close, Deny, Frame, Reply};
 use tracing::Span;
 
 use super::guard::guard;
@@ -81,6 +81,7 @@ pub(super) struct Failure {
     pub(super) unavailable: bool,
     pub(super) deny: Option<Deny>,
     pub(super) close: Option<Close>,
+    pub(super) refusal: Option<Frame>,
 }
 
 impl Failure {
@@ -92,6 +93,7 @@ impl Failure {
             unavailable: error.is_unavailable(),
             deny: error.take_deny(),
             close: error.take_close(),
+            refusal: error.take_refusal(),
         }
     }
 }

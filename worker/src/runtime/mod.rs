@@ -5,6 +5,7 @@ mod crew;
 mod deliver;
 mod guard;
 mod job;
+mod topic;
 mod watch;
 
 use std::fmt;

@@ -1,0 +1,230 @@
+//! A type as the consumer of a topic: its fields are the session.
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Answer, Info, Joined, Terminated, Topic, TopicPayload, TopicSocket, plain};
+use crate::error::UnknownEvent;
+use crate::extract::short_name;
+use crate::router::Websocket;
+use crate::{Error, Result};
+
+/// A type as the consumer of a topic. A value of it is one client in one topic,
+/// and its fields are that conversation's session: they travel with each event
+/// and go back with its completion. So any worker can take the next event, and
+/// a restart of every worker loses nothing.
+///
+/// When a method returns an error the fields are as they were before it.
+///
+/// | a method returns | at a join | later |
+/// |---|---|---|
+/// | [`Error::rejected`], [`Error::bad_payload`] | it is refused with `{"reason": …}` | an error reply `{"reason": …}`, and the topic lives on |
+/// | [`Error::deny`] | it is refused, the body is the reason | as any other |
+/// | [`Error::close`] | it is refused, with the reason | the same reply, and the topic ends |
+/// | any other, or it panics | `join crashed` | `phx_error`, and the client joins again |
+/// | [`Error::retry`] | it comes once more | it comes once more |
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use towpath_worker::{
+///     Answer, ConnectInfo, Joined, Result, Router, SocketParams, Topic, TopicConsumer,
+///     TopicPayload, TopicSocket, topics,
+/// };
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct UserSocket {
+///     user: String,
+/// }
+///
+/// impl TopicSocket for UserSocket {
+///     async fn connect(params: SocketParams, _: &ConnectInfo) -> Result<Self> {
+///         Ok(params.parse()?)
+///     }
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Room {
+///     user: String,
+///     said: u32,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Message {
+///     body: String,
+/// }
+///
+/// impl TopicConsumer for Room {
+///     type Socket = UserSocket;
+///
+///     async fn join(_: TopicPayload, socket: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+///         let user = socket.user.clone();
+///         Ok(Joined::ok(Self { user, said: 0 }))
+///     }
+///
+///     async fn handle_in(
+///         &mut self,
+///         event: &str,
+///         payload: TopicPayload,
+///         topic: &Topic,
+///     ) -> Result<Answer> {
+///         match event {
+///             "new_msg" => {
+///                 let message: Message = payload.json()?;
+///                 topic.broadcast("new_msg", &message).await?;
+///                 self.said += 1;
+///                 Ok(Answer::ok(&serde_json::json!({"said": self.said})))
+///             }
+///             _ => Err(topic.unknown(event)),
+///         }
+///     }
+/// }
+///
+/// let router = Router::new().socket("/socket", topics::<UserSocket>().topic::<Room>("room:*"));
+/// # router.check(&towpath_worker::States::new())?;
+/// # Ok::<(), towpath_worker::RouteErrors>(())
+/// ```
+pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+    /// The sockets that it can be joined on.
+    type Socket: TopicSocket;
+
+    /// The broadcasts, by their events, that [`handle_out`](Self::handle_out)
+    /// wants to see before this client does. Each costs an event for each
+    /// member; all others are encoded once for all. Default: none.
+    const INTERCEPT: &'static [&'static str] = &[];
+
+    /// A client wants to join: makes the value, or refuses.
+    ///
+    /// Once it has returned, the topic's group is joined, then the client has
+    /// the response, and then what was pushed or broadcast here goes out. So a
+    /// broadcast reaches this client, too, and is not sent if it refuses.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the client from joining.
+    fn join(
+        payload: TopicPayload,
+        socket: &Self::Socket,
+        topic: &Topic,
+    ) -> impl Future<Output = Result<Joined<Self>>> + Send;
+
+    /// A message of the client arrived. Default: it is the client's mistake.
+    ///
+    /// # Errors
+    ///
+    /// As the table above says.
+    fn handle_in(
+        &mut self,
+        event: &str,
+        payload: TopicPayload,
+        topic: &Topic,
+    ) -> impl Future<Output = Result<Answer>> + Send {
+        let _default = payload;
+        async move { Err(topic.unknown(event)) }
+    }
+
+    /// A broadcast of [`INTERCEPT`](Self::INTERCEPT) is on its way to this
+    /// client, which gets only what is pushed here. Default: it is pushed as it
+    /// is.
+    ///
+    /// # Errors
+    ///
+    /// As the table above says; the client then gets nothing of it.
+    fn handle_out(
+        &mut self,
+        event: &str,
+        payload: TopicPayload,
+        topic: &Topic,
+    ) -> impl Future<Output = Result> + Send {
+        async move { topic.push_payload(event, payload).await }
+    }
+
+    /// Something came that no client said: a tick, an event of the application,
+    /// a broadcast of a topic that was subscribed to. Default: an event is
+    /// warned about, a broadcast ignored.
+    ///
+    /// # Errors
+    ///
+    /// As the table above says.
+    fn handle_info(&mut self, info: Info, topic: &Topic) -> impl Future<Output = Result> + Send {
+        let _ = topic;
+        async move {
+            let Info::Event(event) = info else {
+                return Ok(());
+            };
+            let (this, name) = (short_name::<Self>(), event.name);
+            Err(UnknownEvent(format!("{this} takes no event {name:?}")).into())
+        }
+    }
+
+    /// The conversation is over: the client left, or its connection is gone. It
+    /// is not called if the join made no value, and finds the fields as the last
+    /// method left them. Default: nothing.
+    ///
+    /// A client that left still gets what is pushed here; it is no member of
+    /// the topic any more.
+    ///
+    /// # Errors
+    ///
+    /// They are logged; there is nobody else to tell.
+    fn terminate(
+        &mut self,
+        terminated: Terminated,
+        topic: &Topic,
+    ) -> impl Future<Output = Result> + Send {
+        let _default = (terminated, topic);
+        async { Ok(()) }
+    }
+
+    /// The same type without Phoenix: one topic as the consumers of a route, or
+    /// of a stream of a demultiplexer. Parameters of the path stand in the
+    /// topic as `{name}`.
+    ///
+    /// Its frames are JSON objects: `{"event", "payload", "ref", "topic"}` in,
+    /// of which only `event` must be there, and `{"topic", "event", "ref",
+    /// "payload"}` out, as version 1 of the protocol has them. The query's
+    /// parameters are those of the socket, and the join's payload; a refused
+    /// join denies the handshake with 403 and the response for a body, any
+    /// other is followed by a first frame, a `phx_reply` with no `ref`. What
+    /// answers a message is a `phx_reply` with its `ref`.
+    ///
+    /// A type that [intercepts](Self::INTERCEPT) cannot, and
+    /// [`Topic::subscribe`] and bytes fail there.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use towpath_worker::*;
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct UserSocket;
+    /// # impl TopicSocket for UserSocket {
+    /// #     async fn connect(_: SocketParams, _: &ConnectInfo) -> Result<Self> { Ok(Self) }
+    /// # }
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Room;
+    /// # impl TopicConsumer for Room {
+    /// #     type Socket = UserSocket;
+    /// #     async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+    /// #         Ok(Joined::ok(Self))
+    /// #     }
+    /// # }
+    /// let router = Router::new()
+    ///     .socket("/socket", topics::<UserSocket>().topic::<Room>("room:*"))
+    ///     .route("/rooms/{room}", Room::websocket("room:{room}"))
+    ///     .route("/all", demultiplexer().stream("lobby", Room::websocket("room:lobby")));
+    /// # router.check(&States::new())?;
+    /// # Ok::<(), RouteErrors>(())
+    /// ```
+    #[must_use]
+    fn websocket(topic: &str) -> Websocket {
+        plain::websocket::<Self>(topic)
+    }
+}
+
+impl Topic {
+    /// For [`handle_in`](TopicConsumer::handle_in): there is no such event.
+    #[must_use]
+    pub fn unknown(&self, event: &str) -> Error {
+        Error::rejected(format!("there is no event {event:?}"))
+    }
+}

@@ -1,0 +1,231 @@
+//! What is mounted at a path: a socket and its topics.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::names;
+use super::{TopicConsumer, TopicPattern, TopicSocket, run, socket};
+use crate::middleware::Middleware;
+use crate::router::Websocket;
+
+/// Topics of one connection, unless it is said otherwise.
+const MAX_TOPICS: usize = 100;
+
+/// A socket and its topics, for
+/// [`Router::socket`](crate::Router::socket); see [`topics`].
+pub struct TopicRoutes<S> {
+    mount: Mount,
+    socket: PhantomData<fn() -> S>,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone)]
+pub(crate) struct Mount {
+    pub(crate) root: Websocket,
+    pub(crate) topics: Vec<TopicEntry>,
+    websocket: bool,
+    longpoll: bool,
+    max_topics: usize,
+    auth_token: bool,
+}
+
+/// The consumers of topics that begin alike.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicEntry {
+    pub(crate) pattern: String,
+    intercepts: &'static [&'static str],
+    pub(crate) consumers: Websocket,
+}
+
+/// What an interface server needs to know of a socket that is mounted: plain
+/// data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketMount {
+    /// The path without the transport's suffix, as an anchored regular
+    /// expression.
+    pub path: String,
+    /// Its topics; the first that matches counts.
+    pub topics: Vec<TopicSpec>,
+    /// Whether it is reached by `/websocket`.
+    pub websocket: bool,
+    /// Whether it is reached by `/longpoll`.
+    pub longpoll: bool,
+    /// How many topics one connection has joined at most.
+    pub max_topics: usize,
+    /// Whether a token is taken out of the subprotocols.
+    pub auth_token: bool,
+}
+
+/// Topics that have a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// A topic, or the beginning of topics and `*`.
+    pub pattern: String,
+    /// The broadcasts that the consumer sees before its client does.
+    pub intercepts: Vec<String>,
+}
+
+/// A socket of type `S` without topics.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use towpath_worker::*;
+/// # #[derive(Serialize, Deserialize)]
+/// # struct UserSocket;
+/// # impl TopicSocket for UserSocket {
+/// #     async fn connect(_: SocketParams, _: &ConnectInfo) -> Result<Self> { Ok(Self) }
+/// # }
+/// # #[derive(Serialize, Deserialize)]
+/// # struct Room;
+/// # impl TopicConsumer for Room {
+/// #     type Socket = UserSocket;
+/// #     async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+/// #         Ok(Joined::ok(Self))
+/// #     }
+/// # }
+/// let topics = topics::<UserSocket>().topic::<Room>("room:*").longpoll(true).max_topics(10);
+/// let router = Router::new().socket("/socket", topics);
+/// assert_eq!(router.mounts()[0].topics[0].pattern, "room:*");
+/// ```
+#[must_use]
+pub fn topics<S: TopicSocket>() -> TopicRoutes<S> {
+    TopicRoutes {
+        mount: Mount {
+            root: socket::root::<S>(),
+            topics: Vec::new(),
+            websocket: true,
+            longpoll: false,
+            max_topics: MAX_TOPICS,
+            auth_token: false,
+        },
+        socket: PhantomData,
+    }
+}
+
+impl<S: TopicSocket> TopicRoutes<S> {
+    /// Who takes a topic, or all that begin alike: `lobby`, `room:*`. The first
+    /// pattern that matches wins.
+    #[must_use]
+    pub fn topic<C: TopicConsumer<Socket = S>>(mut self, pattern: &str) -> Self {
+        self.mount.topics.push(TopicEntry {
+            pattern: pattern.to_owned(),
+            intercepts: C::INTERCEPT,
+            consumers: run::consumers::<C>(),
+        });
+        self
+    }
+
+    /// Whether the socket is reached by WebSocket, at the path and
+    /// `/websocket`. Default: yes.
+    #[must_use]
+    pub fn websocket(mut self, on: bool) -> Self {
+        self.mount.websocket = on;
+        self
+    }
+
+    /// Whether the socket is reached by long-polling, at the path and
+    /// `/longpoll`. Default: no.
+    #[must_use]
+    pub fn longpoll(mut self, on: bool) -> Self {
+        self.mount.longpoll = on;
+        self
+    }
+
+    /// How many topics one connection has joined at most; a join beyond that is
+    /// answered with an error. Default: 100.
+    #[must_use]
+    pub fn max_topics(mut self, max_topics: usize) -> Self {
+        self.mount.max_topics = max_topics;
+        self
+    }
+
+    /// Whether clients send a token outside of the URL, for
+    /// [`ConnectInfo::auth_token`](super::ConnectInfo::auth_token). Default: no.
+    #[must_use]
+    pub fn auth_token(mut self, on: bool) -> Self {
+        self.mount.auth_token = on;
+        self
+    }
+
+    /// Wraps the consumers of the socket and of all topics so far in a tower
+    /// layer; see [`Websocket::middleware`].
+    #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a layer is made where it is added"
+    )]
+    pub fn middleware(mut self, layer: impl Middleware) -> Self {
+        self.mount = self.mount.wrapped(&layer);
+        self
+    }
+
+    pub(crate) fn into_mount(self) -> Mount {
+        self.mount
+    }
+}
+
+impl<S> fmt::Debug for TopicRoutes<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.mount.fmt(f)
+    }
+}
+
+impl Mount {
+    pub(crate) fn wrapped(mut self, layer: &impl Middleware) -> Self {
+        self.root = self.root.wrapped(layer);
+        for topic in &mut self.topics {
+            topic.consumers = std::mem::take(&mut topic.consumers).wrapped(layer);
+        }
+        self
+    }
+
+    /// As an interface server needs to know it.
+    pub(crate) fn at(&self, path: &str) -> SocketMount {
+        let topics = self.topics.iter().map(|topic| TopicSpec {
+            pattern: topic.pattern.clone(),
+            intercepts: topic.intercepts.iter().map(|&name| name.into()).collect(),
+        });
+        SocketMount {
+            path: path.to_owned(),
+            topics: topics.collect(),
+            websocket: self.websocket,
+            longpoll: self.longpoll,
+            max_topics: self.max_topics,
+            auth_token: self.auth_token,
+        }
+    }
+
+    /// What cannot work, apart from the topics.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.websocket && !self.longpoll {
+            return Err("the socket is reached neither by websocket nor by longpoll".to_owned());
+        }
+        if self.topics.is_empty() {
+            return Err("the socket has no topics".to_owned());
+        }
+        if self.max_topics == 0 {
+            return Err("max_topics is 0, at least 1 topic has to be joined".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl TopicEntry {
+    /// Its pattern, if that can match anything that `before` leaves.
+    pub(crate) fn compile(&self, before: &[TopicPattern]) -> Result<TopicPattern, String> {
+        let pattern = TopicPattern::new(&self.pattern)?;
+        if before.iter().any(|other| other.covers(&pattern)) {
+            return Err("a topic before it takes all that it would take".to_owned());
+        }
+        match self
+            .intercepts
+            .iter()
+            .find(|name| names::is_reserved_event(name))
+        {
+            Some(name) => Err(format!(
+                "it intercepts {name:?}, an event of the protocol's own"
+            )),
+            None => Ok(pattern),
+        }
+    }
+}

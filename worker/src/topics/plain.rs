@@ -1,0 +1,223 @@
+//! How a topic's consumer runs on a plain WebSocket, or on a stream of a
+//! demultiplexer: one topic, whose messages are frames.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::future::BoxFuture;
+use towpath_layer_core::{Application, Deny, Event, EventKind, Frame, GroupName, Reply};
+
+use super::run::{keep, open, value, warned};
+use super::template::Template;
+use super::topic::leave_group;
+use super::wire::{self, Incoming};
+use super::{
+    ConnectInfo, Info, Joined, SocketParams, Terminated, Topic, TopicConsumer, TopicPayload,
+    TopicSocket, names,
+};
+use crate::extract::short_name;
+use crate::handler::Consume;
+use crate::router::Websocket;
+use crate::{Context, Error, ErrorKind, Place, PlaceKind, Result};
+
+/// A normal end (RFC 6455 §7.4.1).
+const NORMAL: u16 = 1000;
+
+/// A topic's consumer as the consumers of a connection.
+pub(super) fn websocket<C: TopicConsumer>(topic: &str) -> Websocket {
+    let topic = Arc::new(Template::new(topic));
+    let part = || -> Option<Arc<dyn Consume>> {
+        Some(Arc::new(Part::<C> {
+            topic: Arc::clone(&topic),
+            consumer: PhantomData,
+        }))
+    };
+    Websocket {
+        connect: part(),
+        receive: part(),
+        disconnect: part(),
+        events: Vec::new(),
+        other_events: part(),
+    }
+}
+
+struct Part<C> {
+    topic: Arc<Template>,
+    consumer: PhantomData<fn(C)>,
+}
+
+impl<C: TopicConsumer> Consume for Part<C> {
+    fn call(&self, context: Context) -> BoxFuture<'static, Result> {
+        let topic = self.topic.fill(context.params());
+        Box::pin(async move {
+            let topic = topic?;
+            let Some(event) = context.event() else {
+                return Err(context.lacks("connection"));
+            };
+            match &event.kind {
+                EventKind::Connect(_) => connect::<C>(&context, topic).await,
+                EventKind::Receive(frame) => receive::<C>(&context, topic, frame).await,
+                EventKind::Application(event) => info::<C>(&context, topic, event.clone()).await,
+                EventKind::Disconnect { .. } => terminate::<C>(&context, topic, event).await,
+                EventKind::Join(_) | EventKind::In(_) | EventKind::Out(_) => {
+                    Err(context.lacks("frame"))
+                }
+            }
+        })
+    }
+
+    fn check(&self, place: &Place<'_>) -> Result<(), String> {
+        // There always is a connect consumer: what concerns all is said there.
+        if place.kind() != PlaceKind::Connect {
+            return Ok(());
+        }
+        if let Some(event) = C::INTERCEPT.first() {
+            let this = short_name::<C>();
+            return Err(format!(
+                "{this} intercepts {event:?}, which only a socket with topics can: \
+                 mount it by Router::socket"
+            ));
+        }
+        self.topic.check(place.params)
+    }
+}
+
+async fn connect<C: TopicConsumer>(context: &Context, name: String) -> Result {
+    let params = SocketParams::of(context)?;
+    let payload = TopicPayload::from(params.to_json()?);
+    let socket = C::Socket::connect(params, &ConnectInfo::of(context)?).await?;
+    let topic = Topic::plain(&context.holding(), name)?.joining();
+    let joined = C::join(payload, &socket, &topic).await;
+    let (mut consumer, response) = joined.and_then(Joined::into_result).map_err(deny)?;
+    // The node wraps what it writes to the members in the stream's name.
+    let meta = context.framing().stream.map(ByteString::into_bytes);
+    if open(&consumer, response, &topic, meta.unwrap_or_default()).await? {
+        end(&mut consumer, &topic).await?;
+    }
+    Ok(())
+}
+
+/// A refused join is a refused handshake.
+fn deny(mut error: Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::Rejected | ErrorKind::BadPayload) {
+        return error;
+    }
+    let refusal = error.take_refusal();
+    let response = refusal.unwrap_or_else(|| wire::reason(&error.to_string()));
+    let json = (
+        "content-type".into(),
+        Bytes::from_static(b"application/json"),
+    );
+    Error::deny_with(Deny {
+        status: 403,
+        headers: vec![json],
+        body: Bytes::copy_from_slice(response.as_bytes()),
+    })
+}
+
+async fn receive<C: TopicConsumer>(context: &Context, name: String, frame: &Frame) -> Result {
+    let Frame::Text(text) = frame else {
+        return Err(Error::bad_payload("text frames with JSON are expected"));
+    };
+    let incoming = Incoming::read(text)?;
+    let topic = Topic::plain(context, name)?.answering(incoming.reference.clone());
+    let mut consumer = match (elsewhere(&incoming, &topic)?, value::<C>(context)?) {
+        (Some(reply), _) => return topic.socket().reply(reply).await,
+        (None, Some(consumer)) => consumer,
+        (None, None) => return refuse(&topic, "unmatched topic").await,
+    };
+    if *incoming.event == *names::LEAVE {
+        let ok = ("ok".into(), Frame::Text("{}".into()));
+        topic.finished(Some(ok), true).await?;
+        return end(&mut consumer, &topic).await;
+    }
+    if names::is_reserved_event(&incoming.event) {
+        return refuse(&topic, "the event is the protocol's own").await;
+    }
+    let payload = incoming
+        .payload
+        .map(|payload| text.slice_ref(payload.get()));
+    let payload = Frame::Text(payload.unwrap_or_else(|| "{}".into()));
+    let answered = consumer.handle_in(&incoming.event, payload.into(), &topic);
+    let answer = match answered.await {
+        Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::BadPayload) => {
+            context.take_outbox();
+            return refuse(&topic, &error.to_string()).await;
+        }
+        answer => answer?,
+    };
+    let (reply, stops) = answer.into_parts()?;
+    keep(&consumer, &topic)?;
+    if topic.finished(reply, stops).await? {
+        end(&mut consumer, &topic).await?;
+    }
+    Ok(())
+}
+
+/// What answers a message to another topic, of which there is only the
+/// protocol's own.
+fn elsewhere(incoming: &Incoming<'_>, topic: &Topic) -> Result<Option<Reply>> {
+    let Some(named) = incoming
+        .topic
+        .as_deref()
+        .filter(|name| *name != topic.name())
+    else {
+        return Ok(None);
+    };
+    let beats = names::is_reserved_topic(named) && incoming.event == names::HEARTBEAT;
+    let (status, response) = if beats {
+        ("ok", Frame::Text("{}".into()))
+    } else {
+        ("error", wire::reason("unmatched topic"))
+    };
+    let frame = wire::answer(named, incoming.reference.as_ref(), status, &response)?;
+    Ok(Some(topic.context().framing().encoded(frame)))
+}
+
+async fn refuse(topic: &Topic, reason: &str) -> Result {
+    tracing::debug!(reason, "a consumer refused");
+    let error = ("error".into(), wire::reason(reason));
+    topic.finished(Some(error), false).await.map(drop)
+}
+
+/// The topic is over: so is the connection, unless it has other streams.
+async fn end<C: TopicConsumer>(consumer: &mut C, topic: &Topic) -> Result {
+    let context = topic.context();
+    if context.framing().stream.is_none() {
+        return topic.socket().close(NORMAL, "").await;
+    }
+    leave_group(context, GroupName::topic(topic.name())).await?;
+    context.keep_session(Ok(Bytes::new()));
+    consumer.terminate(Terminated::stopped(), topic).await
+}
+
+async fn info<C: TopicConsumer>(context: &Context, name: String, event: Application) -> Result {
+    let topic = Topic::plain(context, name)?;
+    let Some(mut consumer) = value::<C>(context)? else {
+        return Err(Error::unknown_event(&event));
+    };
+    let handled = consumer.handle_info(Info::of(event)?, &topic).await;
+    // On a stream the event may be for another.
+    if context.framing().stream.is_none() && warned(&handled) {
+        return Ok(());
+    }
+    handled?;
+    keep(&consumer, &topic)?;
+    if topic.finished(None, false).await? {
+        end(&mut consumer, &topic).await?;
+    }
+    Ok(())
+}
+
+async fn terminate<C: TopicConsumer>(context: &Context, name: String, event: &Event) -> Result {
+    let Some(mut consumer) = value::<C>(context)? else {
+        return Ok(());
+    };
+    let Some(terminated) = Terminated::closed(&event.kind) else {
+        return Err(context.lacks("end"));
+    };
+    let topic = Topic::plain(context, name)?;
+    consumer.terminate(terminated, &topic).await
+}
