@@ -400,6 +400,11 @@ impl Context {
         }
     }
 
+    /// Whether it is an event of one topic of a socket.
+    pub(crate) fn in_topic(&self) -> bool {
+        self.event().is_some_and(|event| event.topic.is_some())
+    }
+
     /// Whether it is an event of one stream of a demultiplexer.
     #[cfg(feature = "tokens")]
     pub(crate) fn in_stream(&self) -> bool {

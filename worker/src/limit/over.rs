@@ -57,6 +57,7 @@ impl Over {
         match self {
             _ if context.kind() == PlaceKind::Connect => Err(deny(lacks)),
             Self::Close(code) => Err(Error::close(code, REASON)),
+            Self::Answer if context.in_topic() => Err(Error::rejected(REASON)),
             Self::Answer => answer(&context, lacks).await,
             Self::Drop => Ok(()),
         }

@@ -41,7 +41,7 @@ use crate::{Context, Error, FromContext, Groups, Layer, Outbox, Result, Socket, 
 #[derive(Debug)]
 pub struct Topic {
     socket: Socket,
-    name: ByteString,
+    name: Arc<str>,
     /// Whether the connection is a plain WebSocket.
     plain: bool,
     /// What an answer to the client's message carries.
@@ -59,7 +59,7 @@ enum Said {
 }
 
 impl Topic {
-    fn new(context: &Context, name: ByteString, plain: bool) -> Result<Self> {
+    fn new(context: &Context, name: Arc<str>, plain: bool) -> Result<Self> {
         Ok(Self {
             socket: Socket::of(context)?,
             name,
@@ -74,7 +74,7 @@ impl Topic {
     pub(super) fn of(context: &Context) -> Result<Self> {
         let topic = context.event().and_then(|event| event.topic.as_ref());
         let name = topic.ok_or_else(|| context.lacks("topic"))?;
-        Self::new(context, (**name).into(), false)
+        Self::new(context, Arc::clone(name), false)
     }
 
     /// Of a plain WebSocket.
@@ -252,7 +252,7 @@ impl Topic {
     pub fn reply_ref(&self) -> Result<SocketRef> {
         let lacks = || Error::internal("there is no message that waits for an answer");
         let plain = || PlainRef {
-            topic: self.name.clone(),
+            topic: (*self.name).into(),
             stream: self.context().framing().stream,
         };
         Ok(SocketRef {
@@ -428,7 +428,7 @@ impl Topic {
             let reason = "a plain WebSocket has one topic and cannot subscribe to others";
             return Err(Error::internal(reason));
         }
-        if self.name == topic {
+        if *self.name == *topic {
             let reason = "the conversation has joined the topic: that ends with stop";
             return Err(Error::internal(reason));
         }

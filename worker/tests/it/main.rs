@@ -30,4 +30,7 @@ mod stage;
 mod stopping;
 mod streams;
 mod streams_alone;
+mod topics;
+mod topics_alone;
+mod topics_mounted;
 mod traces;

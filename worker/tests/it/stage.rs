@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use towpath_layer_core::{
     Application, ChannelLayer, ChannelName, Completion, Content, Event, EventKind, Frame,
-    GroupTable, Handshake, InboxEntry, InboxSink, LayerError, Limits, LocalId, Membership, Outcome,
-    Refused, Reply, SeededEntropy, SystemClock,
+    GroupTable, Handshake, InboxEntry, InboxSink, Join, LayerError, Limits, LocalId, Membership,
+    Outcome, Push, Reference, Refused, Reply, SeededEntropy, SystemClock, TopicReply,
 };
 use towpath_layer_memory::MemoryLayer;
 use towpath_worker::{Router, States, Worker, WorkerConfig};
@@ -82,9 +82,18 @@ impl Stage {
             id,
             channel: ChannelName::reply(self.layer.node(), id),
             path: path.to_owned(),
+            topic: None,
             order: 0,
             attempt: 0,
             session: Bytes::new(),
+        }
+    }
+
+    /// A topic of a socket, which no client has joined yet.
+    pub(crate) fn topic(&self, path: &str, topic: &str) -> Peer {
+        Peer {
+            topic: Some(topic.into()),
+            ..self.peer(path)
         }
     }
 
@@ -122,6 +131,7 @@ pub(crate) struct Peer {
     id: LocalId,
     pub(crate) channel: ChannelName,
     path: String,
+    topic: Option<Arc<str>>,
     order: u64,
     attempt: u64,
     pub(crate) session: Bytes,
@@ -151,6 +161,11 @@ impl Turn {
             Frame::Bytes(_) => None,
         });
         texts.collect()
+    }
+
+    /// What the topic's client was told, in order.
+    pub(crate) fn said(&self) -> Vec<&TopicReply> {
+        self.replies.iter().flat_map(|reply| &reply.topic).collect()
     }
 
     /// The status of the answer, if the handshake was denied.
@@ -194,7 +209,7 @@ impl Peer {
         let event = Event {
             reply_channel: self.channel.clone(),
             path: self.path.as_str().into(),
-            topic: None,
+            topic: self.topic.clone(),
             order: self.order,
             attempt: self.attempt,
             session: self.session.clone(),
@@ -287,6 +302,32 @@ impl Peer {
         .await
     }
 
+    /// Asks to join the topic on a socket that has this session.
+    pub(crate) async fn join(&mut self, socket: &Peer, payload: &str) -> Turn {
+        let join = Join {
+            payload: Frame::Text(payload.into()),
+            socket: socket.session.clone(),
+        };
+        self.event(EventKind::Join(Box::new(join))).await
+    }
+
+    /// A message of the client to the topic.
+    pub(crate) async fn push(&mut self, event: &str, payload: &str) -> Turn {
+        self.event(EventKind::In(message(event, payload))).await
+    }
+
+    /// A broadcast that the topic's consumer intercepts.
+    pub(crate) async fn out(&mut self, event: &str, payload: &str) -> Turn {
+        let mut push = message(event, payload);
+        push.reference = None;
+        self.event(EventKind::Out(push)).await
+    }
+
+    pub(crate) async fn left(&mut self, reason: &str) -> Turn {
+        let (code, reason) = (1000, reason.into());
+        self.event(EventKind::Disconnect { code, reason }).await
+    }
+
     pub(crate) async fn disconnect(&mut self, code: u16) -> Turn {
         let reason = "bye".into();
         self.event(EventKind::Disconnect { code, reason }).await
@@ -295,6 +336,15 @@ impl Peer {
 
 pub(crate) fn receive(text: &str) -> EventKind {
     EventKind::Receive(Frame::Text(text.into()))
+}
+
+/// A message that waits for an answer, by the number 7.
+pub(crate) fn message(event: &str, payload: &str) -> Box<Push> {
+    Box::new(Push {
+        event: event.into(),
+        payload: Frame::Text(payload.into()),
+        reference: Some(Reference::Text("7".into())),
+    })
 }
 
 /// The inbox of the interface server: replies by connection.

@@ -1,0 +1,515 @@
+//! Sockets with topics: their handshakes, what is mounted, and who speaks to
+//! topics from outside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tower::util::MapRequestLayer;
+use towpath_layer_core::{Broadcast, Frame, GroupChange, GroupName, Handshake, TopicReply};
+use towpath_worker::{
+    Answer, ConnectInfo, Context, Error, Joined, Payload, Rate, RateLimit, Result, Router,
+    SocketMount, SocketParams, States, Topic, TopicConsumer, TopicPayload, TopicRoutes,
+    TopicSocket, TopicSpec, Topics, WorkerConfig, topics, websocket,
+};
+
+use crate::stage::{Peer, Stage, Turn};
+use crate::topics::{UserSocket, answer, joined, refused, said, text};
+
+/// A socket that keeps what it was told.
+#[derive(Serialize, Deserialize)]
+struct Telling {
+    told: String,
+}
+
+impl TopicSocket for Telling {
+    async fn connect(params: SocketParams, info: &ConnectInfo) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Params {
+            tenant: String,
+            age: u8,
+        }
+        info.identify("ada");
+        let Params { tenant, age } = params.parse()?;
+        let (device, token) = (info.header("x-device"), info.auth_token()?);
+        let client = info.client();
+        Ok(Self {
+            told: format!(
+                "{tenant} {age} {device:?} {token:?} {client:?} {}",
+                info.path()
+            ),
+        })
+    }
+}
+
+/// Tells what its socket was told, and which pattern took it.
+#[derive(Serialize, Deserialize)]
+struct Mirror<const N: u8>;
+
+impl<const N: u8> TopicConsumer for Mirror<N> {
+    type Socket = Telling;
+
+    async fn join(_: TopicPayload, socket: &Telling, topic: &Topic) -> Result<Joined<Self>> {
+        let identity = topic.context().identity();
+        Ok(Joined::ok(Self).with(&(N, &socket.told, identity)))
+    }
+
+    async fn handle_in(&mut self, _: &str, _: TopicPayload, topic: &Topic) -> Result<Answer> {
+        Ok(Answer::ok(&topic.context().identity()))
+    }
+}
+
+/// A topic that anybody may join.
+#[derive(Serialize, Deserialize)]
+struct Open;
+
+impl TopicConsumer for Open {
+    type Socket = UserSocket;
+    const INTERCEPT: &'static [&'static str] = &["secret"];
+
+    async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+        Ok(Joined::ok(Self))
+    }
+
+    async fn handle_in(&mut self, _: &str, payload: TopicPayload, _: &Topic) -> Result<Answer> {
+        Ok(Answer::payload("ok", payload))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Reserved;
+
+impl TopicConsumer for Reserved {
+    type Socket = UserSocket;
+    const INTERCEPT: &'static [&'static str] = &["phx_reply"];
+
+    async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+        Ok(Joined::ok(Self))
+    }
+}
+
+fn open() -> TopicRoutes<UserSocket> {
+    topics().topic::<Open>("room:*")
+}
+
+fn told() -> Router {
+    let mirrors = topics()
+        .topic::<Mirror<1>>("a:b*")
+        .topic::<Mirror<2>>("a:*");
+    Router::new().socket("/{tenant}/socket", mirrors.auth_token(true))
+}
+
+fn handshake(query: &'static str) -> Handshake {
+    Handshake {
+        query_string: query.into(),
+        ..Handshake::default()
+    }
+}
+
+async fn connected(stage: &Stage, path: &str, query: &'static str) -> (Peer, Turn) {
+    let mut root = stage.peer(path);
+    let turn = root.connect_with(handshake(query)).await;
+    (root, turn)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_knows_its_parameters_and_its_client_and_its_topics_know_it() {
+    let stage = Stage::new(told()).await;
+    let mut root = stage.peer("/acme/socket");
+    let token = "base64url.bearer.phx.c2VjcmV0".into();
+    let turn = root.connect_with(Handshake {
+        headers: vec![("x-device".into(), "phone".into())],
+        client: Some(("10.0.0.7".into(), 4711)),
+        subprotocols: vec!["phoenix".into(), token],
+        // The path comes before the query, and the last of two counts.
+        ..handshake("age=1&tenant=other&age=7&vsn=2.0.0&")
+    });
+    assert!(turn.await.done().accepted());
+    let told = r#"acme 7 Some("phone") Some("secret") Some(("10.0.0.7", 4711)) /acme/socket"#;
+    for (topic, taken_by) in [("a:bc", 1), ("a:c", 2)] {
+        let mut peer = stage.topic("/acme/socket", topic);
+        let turn = peer.join(&root, "{}").await.done();
+        said(&turn, &[joined(&json!([taken_by, told, "ada"]))]);
+        let turn = peer.push("who", "{}").await.done();
+        said(&turn, &[answer("ok", &json!("ada"))]);
+    }
+    let mut other = stage.topic("/acme/socket", "b:1");
+    let turn = other.join(&root, "{}").await.done();
+    said(&turn, &[refused(&json!({"reason": "unmatched topic"}))]);
+    root.disconnect(1000).await.done();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_comes_by_header_too_and_garbage_is_denied() {
+    let stage = Stage::new(told()).await;
+    for (headers, subprotocols, told) in [
+        (
+            vec![("x-phoenix-authtoken".into(), "raw".into())],
+            vec![],
+            Some("Some(\"raw\")"),
+        ),
+        (
+            vec![],
+            vec![
+                "base64url.bearer.phx.a".into(),
+                "base64url.bearer.phx.b".into(),
+            ],
+            Some("None"),
+        ),
+        (vec![], vec![], Some("None")),
+        (vec![], vec!["base64url.bearer.phx.*".into()], None),
+    ] {
+        let mut root = stage.peer("/acme/socket");
+        let turn = root.connect_with(Handshake {
+            headers,
+            subprotocols,
+            ..handshake("age=7")
+        });
+        let turn = turn.await.done();
+        let Some(told) = told else {
+            assert_eq!(turn.denied().unwrap().0, 403);
+            continue;
+        };
+        assert!(turn.accepted());
+        let session = String::from_utf8_lossy(&root.session).into_owned();
+        assert!(session.contains(told), "{session}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_is_denied_as_any_connection() {
+    let stage = Stage::new(told().socket("/socket", open())).await;
+    let (root, turn) = connected(&stage, "/socket", "user=mallory").await;
+    assert_eq!(turn.done().denied(), Some((403, "not you".to_owned())));
+    assert!(root.session.is_empty());
+    let (_, turn) = connected(&stage, "/acme/socket", "age=old").await;
+    let (status, body) = turn.done().denied().unwrap();
+    assert_eq!(
+        (status, &*body),
+        (400, "the parameters: invalid digit found in string")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_with_an_id_is_in_its_group_before_it_is_accepted() {
+    let stage = Stage::new(Router::new().socket("/socket", open())).await;
+    let (root, turn) = connected(&stage, "/socket", "user=ada").await;
+    assert_eq!(root.arrivals(), ["join", "reply"]);
+    let group = GroupName::topic("user:ada");
+    let meta = Bytes::new();
+    assert_eq!(
+        turn.done().completion.groups,
+        [GroupChange::Add { group, meta }]
+    );
+    let topics = Topics::new(stage.layer.clone());
+    assert_eq!(topics.disconnect("user:ada").await.unwrap().delivered, 1);
+    let disconnect = TopicReply::Broadcast(Broadcast {
+        topic: "user:ada".into(),
+        event: "disconnect".into(),
+        payload: Frame::Text("{}".into()),
+        except: None,
+    });
+    assert_eq!(root.reply().await.topic, [disconnect]);
+    let (nobody, turn) = connected(&stage, "/socket", "").await;
+    assert!(turn.done().accepted());
+    assert_eq!(nobody.arrivals(), ["reply"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_ignores_events() {
+    let stage = Stage::new(Router::new().socket("/socket", open())).await;
+    let (mut root, _) = connected(&stage, "/socket", "user=ada").await;
+    root.application("what", &()).await.done();
+    root.disconnect(1000).await.done();
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_are_spoken_to_from_anywhere() {
+    async fn announce(Payload(line): Payload<String>, topics: Topics) -> Result {
+        topics
+            .broadcast("room:1", "news", &json!({ "line": line }))
+            .await?;
+        Ok(())
+    }
+    let router = Router::new()
+        .socket("/socket", open())
+        .channel("announce", announce);
+    let stage = Stage::new(router).await;
+    let (root, _) = connected(&stage, "/socket", "user=ada").await;
+    let mut peer = stage.topic("/socket", "room:1");
+    peer.join(&root, "{}").await.done();
+    let heard = async |event: &str, payload: Frame, except| {
+        let broadcast = TopicReply::Broadcast(Broadcast {
+            topic: "room:1".into(),
+            event: event.into(),
+            payload,
+            except,
+        });
+        assert_eq!(peer.reply().await.topic, [broadcast]);
+    };
+    stage.send("announce", "rain").await;
+    heard("news", text(&json!({"line": "rain"})), None).await;
+    let topics = Topics::new(stage.layer.clone());
+    topics.broadcast_bytes("room:1", "raw", "r").await.unwrap();
+    heard("raw", Frame::Bytes("r".into()), None).await;
+    let empty = json!({});
+    let from = topics.broadcast_from(&peer.channel, "room:1", "others", &empty);
+    assert_eq!(from.await.unwrap().delivered, 1);
+    heard("others", text(&json!({})), Some(peer.channel.clone())).await;
+    let encoded = TopicPayload::encode(&json!({"n": 1})).unwrap();
+    topics
+        .broadcast_payload("room:1", "n", encoded.clone())
+        .await
+        .unwrap();
+    heard("n", encoded.frame().clone(), None).await;
+    assert_eq!(
+        topics
+            .broadcast("room:2", "n", &json!({}))
+            .await
+            .unwrap()
+            .nodes,
+        0
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_protocols_names_and_what_is_no_object_are_refused() {
+    let stage = Stage::empty().await;
+    let topics = Topics::new(stage.layer.clone());
+    for (topic, event, payload, part) in [
+        (
+            "room:1",
+            "phx_close",
+            json!({}),
+            "\"phx_close\" is the protocol's own",
+        ),
+        (
+            "phoenix",
+            "news",
+            json!({}),
+            "\"phoenix\" is the protocol's own",
+        ),
+        ("room:1", "news", json!([1]), "not [1]"),
+        ("room:1", "news", json!("text"), "not \"text\""),
+        ("room:1", "news", json!(null), "not null"),
+    ] {
+        let error = topics.broadcast(topic, event, &payload).await.unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    topics
+        .broadcast("room:1", "heartbeat", &json!({}))
+        .await
+        .unwrap();
+}
+
+#[test]
+fn an_interface_server_gets_plain_data() {
+    let inner = Router::new().socket("/ws/{tenant}", open().topic::<Open>("lobby").longpoll(true));
+    let router = Router::new()
+        .route("/plain", websocket())
+        .socket(
+            "/socket",
+            open()
+                .websocket(false)
+                .longpoll(true)
+                .max_topics(3)
+                .auth_token(true),
+        )
+        .nest("/api", inner);
+    assert_eq!(router.paths(), ["^/plain$"]);
+    let spec = |pattern: &str| TopicSpec {
+        pattern: pattern.to_owned(),
+        intercepts: vec!["secret".to_owned()],
+    };
+    let first = SocketMount {
+        path: "^/socket$".to_owned(),
+        topics: vec![spec("room:*")],
+        websocket: false,
+        longpoll: true,
+        max_topics: 3,
+        auth_token: true,
+    };
+    let nested = SocketMount {
+        path: "^/api/ws/(?<tenant>[^/]+)$".to_owned(),
+        topics: vec![spec("room:*"), spec("lobby")],
+        websocket: true,
+        longpoll: true,
+        max_topics: 100,
+        auth_token: false,
+    };
+    assert_eq!(router.mounts(), [first, nested]);
+    let alone = Router::new().socket("/socket", open());
+    let channels = alone.channels();
+    let names: Vec<&str> = channels.iter().map(AsRef::as_ref).collect();
+    assert_eq!(
+        names,
+        [
+            "websocket.connect",
+            "websocket.receive",
+            "websocket.event",
+            "websocket.disconnect"
+        ]
+    );
+    router.check(&States::new()).unwrap();
+}
+
+#[test]
+fn what_cannot_work_is_found_at_start() {
+    let room = || open();
+    for (router, part) in [
+        (Router::new().socket("socket", room()), "begins with '/'"),
+        (
+            Router::new().socket("/s", topics::<UserSocket>()),
+            "no topics",
+        ),
+        (
+            Router::new().socket("/s", room().websocket(false)),
+            "neither by websocket",
+        ),
+        (
+            Router::new().socket("/s", room().max_topics(0)),
+            "max_topics is 0",
+        ),
+        (
+            Router::new().socket("/s", room().topic::<Open>("a*b")),
+            "/s a*b: '*' stands",
+        ),
+        (
+            Router::new().socket("/s", room().topic::<Open>("")),
+            "has a name",
+        ),
+        (
+            Router::new().socket("/s", room().topic::<Open>("phoenix")),
+            "protocol's own",
+        ),
+        (
+            Router::new().socket("/s", room().topic::<Open>("room:1")),
+            "takes all",
+        ),
+        (
+            Router::new().socket("/s", room().topic::<Reserved>("x")),
+            "\"phx_reply\"",
+        ),
+        (
+            Router::new()
+                .route("/{any}", websocket())
+                .socket("/s", room()),
+            "/s: the route \"/{any}\" before it takes its path",
+        ),
+        (
+            Router::new().socket("/s", room()).socket("/s", room()),
+            "/s: the route \"/s\" before it takes its path",
+        ),
+    ] {
+        let errors = router.check(&States::new()).unwrap_err().to_string();
+        assert!(errors.contains(part), "{errors}");
+    }
+    let router = Router::new()
+        .socket("/s", room())
+        .route("/{any}", websocket());
+    router.check(&States::new()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_behind_a_socket_takes_the_other_paths() {
+    let router = Router::new()
+        .socket("/s", open())
+        .route("/{any}", websocket());
+    let stage = Stage::new(router).await;
+    let (_, turn) = connected(&stage, "/s", "user=mallory").await;
+    assert!(turn.done().denied().is_some());
+    let (_, turn) = connected(&stage, "/other", "user=mallory").await;
+    assert!(turn.done().accepted());
+}
+
+#[tokio::test(start_paused = true)]
+async fn middleware_stands_around_sockets_and_topics() {
+    let kinds = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&kinds);
+    let note = MapRequestLayer::new(move |context: Context| {
+        let topic = context.event().and_then(|event| event.topic.clone());
+        notes.lock().push(format!("{} {topic:?}", context.kind()));
+        context
+    });
+    let router = Router::new().socket("/socket", open().middleware(note));
+    let stage = Stage::new(router).await;
+    let (root, _) = connected(&stage, "/socket", "user=ada").await;
+    let mut peer = stage.topic("/socket", "room:1");
+    peer.join(&root, "{}").await.done();
+    peer.push("echo", "{}").await.done();
+    peer.out("secret", "{}").await.done();
+    peer.left("left").await.done();
+    let room = "Some(\"room:1\")";
+    let of_room = ["join", "receive", "out", "disconnect"].map(|kind| format!("{kind} {room}"));
+    assert_eq!(
+        *kinds.lock(),
+        [&["connect None".to_owned()][..], &of_room].concat()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_answers_a_topic_in_its_own_way() {
+    let rate = Rate::every(Duration::from_hours(1));
+    let limits = [
+        (
+            RateLimit::per_connection(rate, 1),
+            vec![refusal(), TopicReply::Stop],
+        ),
+        (RateLimit::per_connection(rate, 1).answer(), vec![refusal()]),
+        (RateLimit::per_connection(rate, 1).discard(), vec![]),
+    ];
+    for (limit, told) in limits {
+        let router = Router::new().socket("/socket", open()).middleware(limit);
+        let stage = Stage::new(router).await;
+        let (root, _) = connected(&stage, "/socket", "user=ada").await;
+        for topic in ["room:1", "room:2"] {
+            let mut peer = stage.topic("/socket", topic);
+            peer.join(&root, "{}").await.done();
+            // What goes to the client is not counted.
+            peer.out("secret", "{}").await.done();
+            said(
+                &peer.push("echo", "{}").await.done(),
+                &[answer("ok", &json!({}))],
+            );
+            said(&peer.push("echo", "{}").await.done(), &told);
+        }
+    }
+}
+
+fn refusal() -> TopicReply {
+    answer("error", &json!({"reason": "too many messages"}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_is_away_loses_the_event_and_keeps_the_topic() {
+    #[derive(Serialize, Deserialize)]
+    struct Away;
+    impl TopicConsumer for Away {
+        type Socket = UserSocket;
+        async fn join(_: TopicPayload, _: &UserSocket, topic: &Topic) -> Result<Joined<Self>> {
+            match topic.subtopic() {
+                "retry" => Err(Error::retry()),
+                _ => Err(towpath_layer_core::SendError::Unavailable(
+                    towpath_layer_core::Unavailable {
+                        backend: "redis",
+                        outcome_unknown: false,
+                        source: "gone".into(),
+                    },
+                )
+                .into()),
+            }
+        }
+    }
+    use towpath_layer_core::Outcome;
+    let router = Router::new().socket("/socket", topics().topic::<Away>("*"));
+    let stage = Stage::with(WorkerConfig::default(), router, States::new()).await;
+    let (root, _) = connected(&stage, "/socket", "user=ada").await;
+    for (topic, outcome) in [("a:retry", Outcome::Retry), ("a:lost", Outcome::Lost)] {
+        let turn = stage.topic("/socket", topic).join(&root, "{}").await;
+        said(&turn, &[]);
+        assert_eq!(turn.completion.outcome, outcome);
+    }
+}
