@@ -1,0 +1,49 @@
+/** How often it is made sure that somebody is there. */
+export interface HeartbeatOptions {
+  /** Between the last sign of life and the question for another, in milliseconds. */
+  intervalMs: number;
+  /** How long the next sign of life may take from there, in milliseconds. */
+  timeoutMs: number;
+}
+
+/** Asks for signs of life, and notices when none comes. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #ask: () => void;
+  readonly #missed: () => void;
+  #asking = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: HeartbeatOptions, ask: () => void, missed: () => void) {
+    this.#options = options;
+    this.#ask = ask;
+    this.#missed = missed;
+  }
+
+  /** The connection is open: the first question comes after an interval. */
+  start(): void {
+    this.stop();
+    this.#timer = setTimeout(() => this.askNow(), this.#options.intervalMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#asking = false;
+  }
+
+  /** Asks at once. */
+  askNow(timeoutMs = this.#options.timeoutMs): void {
+    this.stop();
+    this.#asking = true;
+    this.#timer = setTimeout(() => {
+      this.#asking = false;
+      this.#missed();
+    }, timeoutMs);
+    this.#ask();
+  }
+
+  /** Something has come, whatever it was: somebody is there. */
+  heard(): void {
+    if (this.#asking) this.start();
+  }
+}
