@@ -34,6 +34,7 @@ mod limits;
 mod message;
 pub mod metrics;
 mod name;
+pub mod presence;
 mod statistics;
 
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -5,8 +5,11 @@
     reason = "a test says what it expects by unwrapping"
 )]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proptest::prelude::*;
+use towpath_layer_core::presence::{Change, ChangeKind, Entry, Source};
 use towpath_layer_core::{
     Application, Broadcast, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
     GroupChange, GroupName, Handshake, InboxEntry, Join, LocalId, Message, MessageId, NodeId,
@@ -44,6 +47,44 @@ fn push() -> impl Strategy<Value = Push> {
     )
 }
 
+fn presence() -> impl Strategy<Value = Change> {
+    fn entry(
+        (reference, previous, key, meta): (String, Option<String>, String, String),
+    ) -> Arc<Entry> {
+        Arc::new(Entry {
+            reference: reference.into(),
+            previous: previous.map(Into::into),
+            key: key.into(),
+            meta: meta.into(),
+        })
+    }
+    let entries = || {
+        proptest::collection::vec(
+            any::<(String, Option<String>, String, String)>().prop_map(entry),
+            0..3,
+        )
+    };
+    let kind = prop_oneof![
+        (entries(), any::<Vec<String>>()).prop_map(|(joins, leaves)| ChangeKind::Delta {
+            joins,
+            leaves: leaves.into_iter().map(Into::into).collect(),
+        }),
+        entries().prop_map(|entries| ChangeKind::Full { entries }),
+        any::<u64>().prop_map(|digest| ChangeKind::Beat { digest }),
+    ];
+    (any::<u64>(), any::<u8>(), any::<u64>(), kind).prop_map(
+        |(incarnation, shard, version, kind)| Change {
+            source: Source {
+                node: node(),
+                incarnation,
+                shard,
+            },
+            version,
+            kind,
+        },
+    )
+}
+
 fn topic_reply() -> impl Strategy<Value = TopicReply> {
     prop_oneof![
         frame().prop_map(|response| TopicReply::Joined { response }),
@@ -69,6 +110,7 @@ fn topic_reply() -> impl Strategy<Value = TopicReply> {
                 })
             }
         ),
+        presence().prop_map(|change| TopicReply::Presence(Box::new(change))),
         Just(TopicReply::Stop),
     ]
 }

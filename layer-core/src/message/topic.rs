@@ -5,6 +5,7 @@ use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::Frame;
+use crate::presence::Change;
 
 /// A client asks to join a topic; its join waits for the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +73,9 @@ pub enum TopicReply {
     /// A message for everybody who joined the topic; it goes through the
     /// topic's group.
     Broadcast(Broadcast),
+    /// Presences of the topic changed, for every shard with members in it; it goes
+    /// through the topic's group.
+    Presence(Box<Change>),
     /// The topic ends for this client, in good order.
     Stop,
 }
@@ -118,6 +122,7 @@ impl TopicReply {
             Self::Push { payload, .. } => payload.len(),
             Self::Answer { response, .. } => response.len(),
             Self::Broadcast(broadcast) => broadcast.payload.len(),
+            Self::Presence(change) => change.size(),
             Self::Stop => 0,
         }
     }
@@ -129,7 +134,7 @@ impl TopicReply {
                 reference, status, ..
             } => reference.size() + status.len(),
             Self::Broadcast(broadcast) => broadcast.topic.len() + broadcast.event.len(),
-            Self::Joined { .. } | Self::Refused { .. } | Self::Stop => 0,
+            Self::Joined { .. } | Self::Refused { .. } | Self::Presence(_) | Self::Stop => 0,
         }
     }
 }

@@ -1,0 +1,287 @@
+//! One shard's picture of who is here, in one topic.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use super::roster::Roster;
+use super::sources::{Order, Sources, Standing};
+use super::{Change, ChangeKind, Diff, Entry, Pending, Source, Stored, json};
+use crate::NodeId;
+
+/// The presences of one topic, of all sources, on one shard.
+///
+/// It begins by loading: changes are held until a snapshot of the layer is there.
+/// Then it is live: a change gives the diff to announce, at once. What is missing
+/// (a hole in a source's versions, a digest that does not fit) or doubtful
+/// ([`reread`](Self::reread)) makes it load once more, with what is known in place,
+/// and the diff is what really differs.
+#[derive(Debug)]
+pub struct Replica {
+    held_max: usize,
+    readings: u64,
+    hold: Option<Hold>,
+    sources: Sources,
+    roster: Roster,
+}
+
+/// The changes that came while a snapshot was read.
+#[derive(Debug, Default)]
+struct Hold {
+    changes: Vec<Change>,
+    weight: usize,
+}
+
+/// A request to read the topic's memberships from the layer. Only the newest of a
+/// replica counts, and only a snapshot whose reading began after it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reading(u64);
+
+/// What was read of the topic's memberships.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// What the memberships have stored, those without presences left out.
+    pub stored: Vec<Stored>,
+    /// Whether every node has announced its members; not so for one lease after
+    /// the backend has come back empty. Nobody is taken as having left for being
+    /// absent from an uncertain snapshot: read once more when it is certain.
+    pub certain: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq)]
+#[must_use]
+pub struct Applied {
+    /// What clients are to be told.
+    pub diff: Option<Diff>,
+    /// What is to be read.
+    pub reread: Option<Reading>,
+}
+
+impl Replica {
+    /// A replica that waits for its first snapshot. The diff of that is the whole
+    /// state.
+    ///
+    /// `held_max`: how many changes, and entries in them, are held during a
+    /// reading, 16 384 for example. Over it they are dropped and another reading
+    /// is asked for, which has them.
+    #[must_use]
+    pub fn new(held_max: usize) -> (Self, Reading) {
+        let mut replica = Self {
+            held_max,
+            readings: 0,
+            hold: None,
+            sources: Sources::default(),
+            roster: Roster::default(),
+        };
+        let reading = replica.reread();
+        (replica, reading)
+    }
+
+    /// Takes a change, in the order of its source.
+    pub fn apply(&mut self, change: &Change) -> Applied {
+        if let Some(hold) = &mut self.hold {
+            hold.weight += 1 + change.entries();
+            hold.changes.push(change.clone());
+            return if hold.weight > self.held_max {
+                Applied::reread(self.reread())
+            } else {
+                Applied::default()
+            };
+        }
+        let mut pending = Pending::default();
+        let whole = self.take(change, true, &mut pending);
+        Applied {
+            diff: pending.take(),
+            reread: (!whole).then(|| self.reread()),
+        }
+    }
+
+    /// Takes what was read. One that was asked for before another is ignored.
+    pub fn loaded(&mut self, reading: Reading, snapshot: &Snapshot) -> Applied {
+        if reading != Reading(self.readings) {
+            return Applied::default();
+        }
+        let Some(hold) = self.hold.take() else {
+            return Applied::default();
+        };
+        let mut pending = Pending::default();
+        self.merge(snapshot, &mut pending);
+        let mut holed = HashSet::new();
+        for change in &hold.changes {
+            // What follows a hole is in the snapshot that is read next.
+            if holed.contains(&change.source) {
+                self.sources.note(change.source, change.version);
+            } else if !self.take(change, false, &mut pending) {
+                holed.insert(change.source);
+            }
+        }
+        Applied {
+            diff: pending.take(),
+            reread: (!holed.is_empty()).then(|| self.reread()),
+        }
+    }
+
+    /// Asks for a snapshot: messages for this node were dropped, or the last one
+    /// was uncertain. Changes are held until it is there.
+    #[must_use]
+    pub fn reread(&mut self) -> Reading {
+        // It is read after these were heard, so it covers them.
+        for change in self.hold.take().unwrap_or_default().changes {
+            self.sources.note(change.source, change.version);
+        }
+        self.hold = Some(Hold::default());
+        self.readings += 1;
+        Reading(self.readings)
+    }
+
+    /// A node was declared dead: its presences leave, now and once. What comes
+    /// from it after this counts only if it has a newer incarnation.
+    ///
+    /// `incarnation`: the one that died, and with it all before; `u64::MAX` if the
+    /// node never comes back. It has to be known, because a snapshot may be ahead
+    /// of the news.
+    ///
+    /// Each replica is told of each death, so that memberships that the layer has
+    /// not yet forgotten do not come back with a snapshot.
+    pub fn source_gone(&mut self, node: NodeId, incarnation: u64) -> Option<Diff> {
+        let mut pending = Pending::default();
+        for reference in self.sources.bury(node, incarnation) {
+            self.drop_entry(&reference, &mut pending);
+        }
+        pending.take()
+    }
+
+    /// Whether changes are held until a snapshot is there.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// Every key in its order, with its entries, oldest first.
+    pub fn list(&self) -> impl Iterator<Item = (&ByteString, impl Iterator<Item = &Arc<Entry>>)> {
+        self.roster.keys().map(|(key, metas)| (key, metas.iter()))
+    }
+
+    /// The entries of one key, oldest first.
+    pub fn get_by_key(&self, key: &str) -> impl Iterator<Item = &Arc<Entry>> {
+        self.roster.metas(key).iter()
+    }
+
+    /// How many entries there are, of all keys.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.roster.len()
+    }
+
+    /// How many keys are present.
+    #[must_use]
+    pub fn keys_count(&self) -> usize {
+        self.roster.keys_len()
+    }
+
+    /// The JSON text of `presence_state`: keys in their order, oldest meta first.
+    #[must_use]
+    pub fn state(&self) -> ByteString {
+        json::state(self.list())
+    }
+
+    /// Makes the entries what the snapshot says.
+    fn merge(&mut self, snapshot: &Snapshot, pending: &mut Pending) {
+        let mut stored = HashSet::new();
+        for Stored { source, entries } in &snapshot.stored {
+            match self.sources.meet(*source) {
+                Standing::Void => continue,
+                Standing::Valid => {}
+                Standing::Newer(old) => self.drop_all(&old, pending),
+            }
+            for entry in entries {
+                self.insert(*source, entry, pending);
+                stored.insert(&*entry.reference);
+            }
+        }
+        if snapshot.certain {
+            let gone = self.roster.select(|reference| !stored.contains(reference));
+            self.drop_all(&gone, pending);
+        }
+    }
+
+    /// Takes a change; false if something was lost before it.
+    fn take(&mut self, change: &Change, exactly: bool, pending: &mut Pending) -> bool {
+        let source = change.source;
+        match self.sources.meet(source) {
+            Standing::Void => return true,
+            Standing::Valid => {}
+            Standing::Newer(old) => self.drop_all(&old, pending),
+        }
+        match self.sources.known(source).order(change, exactly) {
+            Order::Old => return true,
+            Order::Hole => return false,
+            Order::Next => {}
+        }
+        match &change.kind {
+            ChangeKind::Delta { joins, leaves } => {
+                self.leave(source, leaves, pending);
+                self.join(source, joins, pending);
+            }
+            ChangeKind::Full { entries } => {
+                let all: HashSet<&str> = entries.iter().map(|entry| &*entry.reference).collect();
+                let known = self.sources.known(source).entries();
+                let gone: Vec<_> = known
+                    .filter(|known| !all.contains(&***known))
+                    .cloned()
+                    .collect();
+                self.drop_all(&gone, pending);
+                self.join(source, entries, pending);
+            }
+            ChangeKind::Beat { .. } => {}
+        }
+        true
+    }
+
+    fn join(&mut self, source: Source, entries: &[Arc<Entry>], pending: &mut Pending) {
+        for entry in entries {
+            self.insert(source, entry, pending);
+        }
+    }
+
+    /// Removes entries that are the source's own.
+    fn leave(&mut self, source: Source, references: &[ByteString], pending: &mut Pending) {
+        for reference in references {
+            if self.roster.source(reference) == Some(source) {
+                self.drop_entry(reference, pending);
+            }
+        }
+    }
+
+    fn insert(&mut self, source: Source, entry: &Arc<Entry>, pending: &mut Pending) {
+        if let Some(position) = self.roster.insert(source, entry) {
+            let known = self.sources.known(source);
+            known.insert(position, &entry.reference);
+            pending.join(Arc::clone(entry));
+        }
+    }
+
+    fn drop_all(&mut self, references: &[ByteString], pending: &mut Pending) {
+        for reference in references {
+            self.drop_entry(reference, pending);
+        }
+    }
+
+    fn drop_entry(&mut self, reference: &str, pending: &mut Pending) {
+        if let Some(slot) = self.roster.remove(reference) {
+            self.sources.remove(slot.source, slot.position);
+            pending.leave(slot.entry);
+        }
+    }
+}
+
+impl Applied {
+    fn reread(reading: Reading) -> Self {
+        Self {
+            diff: None,
+            reread: Some(reading),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a replica knows of each source: how far it has heard it, and which
+//! entries are its own.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use bytestring::ByteString;
+
+use super::mark::Sum;
+use super::{Change, ChangeKind, Source};
+use crate::NodeId;
+
+/// Dead nodes that are remembered; the layer forgets their memberships long
+/// before so many others have died.
+const GONE_MAX: usize = 64;
+
+/// All sources of a topic.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    nodes: HashMap<NodeId, Node>,
+    gone: VecDeque<NodeId>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// The newest that was met, or is dead.
+    incarnation: Option<u64>,
+    gone: bool,
+    shards: BTreeMap<u8, Known>,
+}
+
+/// One source.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The last version heard.
+    version: Option<u64>,
+    /// Its entries, by position.
+    entries: BTreeMap<u64, ByteString>,
+    sum: Sum,
+}
+
+/// How a source stands to what is known of its node.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its node is dead, or has a newer incarnation.
+    Void,
+    /// It counts.
+    Valid,
+    /// It counts, and these entries of its node's older incarnation do not.
+    Newer(Vec<ByteString>),
+}
+
+/// How a change stands to what was heard before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Heard before.
+    Old,
+    /// To be applied.
+    Next,
+    /// Something was lost before it.
+    Hole,
+}
+
+impl Sources {
+    /// How a source stands that is heard now, or found in a snapshot.
+    pub(super) fn meet(&mut self, source: Source) -> Standing {
+        let node = self.nodes.entry(source.node).or_default();
+        node.meet(source.incarnation)
+    }
+
+    /// Marks a node as dead up to an incarnation, unless a newer one is known;
+    /// says its entries.
+    pub(super) fn bury(&mut self, id: NodeId, incarnation: u64) -> Vec<ByteString> {
+        let node = self.nodes.entry(id).or_default();
+        if node.incarnation > Some(incarnation) {
+            return Vec::new();
+        }
+        node.incarnation = Some(incarnation);
+        let entries = node.clear();
+        if !std::mem::replace(&mut node.gone, true) {
+            self.gone.push_back(id);
+        }
+        if self.gone.len() > GONE_MAX
+            && let Some(oldest) = self.gone.pop_front()
+            && self.nodes.get(&oldest).is_some_and(|node| node.gone)
+        {
+            self.nodes.remove(&oldest);
+        }
+        entries
+    }
+
+    /// What is known of a source that counts.
+    pub(super) fn known(&mut self, source: Source) -> &mut Known {
+        let node = self.nodes.entry(source.node).or_default();
+        node.shards.entry(source.shard).or_default()
+    }
+
+    /// Notes a version that a snapshot still to be read covers.
+    pub(super) fn note(&mut self, source: Source, version: u64) {
+        if let Some(node) = self.nodes.get_mut(&source.node)
+            && node.incarnation == Some(source.incarnation)
+            && let Some(known) = node.shards.get_mut(&source.shard)
+        {
+            known.note(version);
+        }
+    }
+
+    /// Notes that an entry is no more.
+    pub(super) fn remove(&mut self, source: Source, position: u64) {
+        if let Some(node) = self.nodes.get_mut(&source.node)
+            && let Some(known) = node.shards.get_mut(&source.shard)
+        {
+            known.remove(position);
+        }
+    }
+}
+
+impl Node {
+    fn meet(&mut self, incarnation: u64) -> Standing {
+        match self.incarnation {
+            Some(known) if incarnation < known => Standing::Void,
+            Some(known) if incarnation == known && self.gone => Standing::Void,
+            Some(known) if incarnation == known => Standing::Valid,
+            Some(_) | None => {
+                self.gone = false;
+                self.incarnation = Some(incarnation);
+                match self.clear() {
+                    old if old.is_empty() => Standing::Valid,
+                    old => Standing::Newer(old),
+                }
+            }
+        }
+    }
+
+    fn clear(&mut self) -> Vec<ByteString> {
+        let shards = std::mem::take(&mut self.shards);
+        shards
+            .into_values()
+            .flat_map(|known| known.entries.into_values())
+            .collect()
+    }
+}
+
+impl Known {
+    /// How a change stands, and notes its version. `exactly`: whether a beat is
+    /// held against the entries, too; among changes that a snapshot may be ahead
+    /// of, it is not.
+    pub(super) fn order(&mut self, change: &Change, exactly: bool) -> Order {
+        let version = change.version;
+        let order = match (&change.kind, self.version) {
+            (ChangeKind::Delta { .. }, Some(last)) if version > last.saturating_add(1) => {
+                Order::Hole
+            }
+            (ChangeKind::Beat { .. }, Some(last)) if version > last => Order::Hole,
+            (ChangeKind::Beat { .. }, Some(last)) if version < last => Order::Old,
+            (ChangeKind::Beat { digest }, _) if exactly && self.sum != Sum::of(*digest) => {
+                Order::Hole
+            }
+            (ChangeKind::Beat { .. }, _) => Order::Old,
+            (_, Some(last)) if version <= last => Order::Old,
+            _ => Order::Next,
+        };
+        self.note(version);
+        order
+    }
+
+    fn note(&mut self, version: u64) {
+        self.version = self.version.max(Some(version));
+    }
+
+    pub(super) fn insert(&mut self, position: u64, reference: &ByteString) {
+        self.sum.add(reference);
+        self.entries.insert(position, reference.clone());
+    }
+
+    fn remove(&mut self, position: u64) {
+        if let Some(reference) = self.entries.remove(&position) {
+            self.sum.remove(&reference);
+        }
+    }
+
+    /// Its entries, oldest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &ByteString> {
+        self.entries.values()
+    }
+}
