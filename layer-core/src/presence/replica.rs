@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
+use super::reading::{Applied, Reading, Snapshot};
 use super::roster::Roster;
 use super::sources::{Order, Sources, Standing};
 use super::{Change, ChangeKind, Diff, Entry, Pending, Source, Stored, json};
@@ -31,32 +32,6 @@ pub struct Replica {
 struct Hold {
     changes: Vec<Change>,
     weight: usize,
-}
-
-/// A request to read the topic's memberships from the layer. Only the newest of a
-/// replica counts, and only a snapshot whose reading began after it was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Reading(u64);
-
-/// What was read of the topic's memberships.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// What the memberships have stored, those without presences left out.
-    pub stored: Vec<Stored>,
-    /// Whether every node has announced its members; not so for one lease after
-    /// the backend has come back empty. Nobody is taken as having left for being
-    /// absent from an uncertain snapshot: read once more when it is certain.
-    pub certain: bool,
-}
-
-/// What came of it.
-#[derive(Debug, Default, PartialEq)]
-#[must_use]
-pub struct Applied {
-    /// What clients are to be told.
-    pub diff: Option<Diff>,
-    /// What is to be read.
-    pub reread: Option<Reading>,
 }
 
 impl Replica {
@@ -273,15 +248,6 @@ impl Replica {
         if let Some(slot) = self.roster.remove(reference) {
             self.sources.remove(slot.source, slot.position);
             pending.leave(slot.entry);
-        }
-    }
-}
-
-impl Applied {
-    fn reread(reading: Reading) -> Self {
-        Self {
-            diff: None,
-            reread: Some(reading),
         }
     }
 }
