@@ -1,6 +1,7 @@
 //! Which paths are WebSocket paths, and which of them speak Phoenix.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regex::{Regex, RegexSet};
 
@@ -8,6 +9,9 @@ use crate::protocol::phoenix;
 
 /// How many topics one socket may join at once, unless its mount says otherwise.
 const TOPICS_MAX: usize = 100;
+
+/// How long a poll waits, unless its mount says otherwise.
+const LONGPOLL_WINDOW: Duration = Duration::from_secs(10);
 
 /// The paths on which the workers' router expects sockets.
 #[derive(Debug, Clone)]
@@ -33,6 +37,9 @@ pub struct PhoenixMount {
     /// Topics that one socket may have joined at a time; a join beyond it is
     /// answered with an error that names the limit. Default: 100.
     pub max_topics: usize,
+    /// How long a poll waits for a message. A session that nobody reads for one
+    /// and a half of it ends. Default: 10 s.
+    pub longpoll_window: Duration,
     /// Whether a token is taken from the offered subprotocols. Default: no.
     pub auth_token: bool,
 }
@@ -55,6 +62,7 @@ impl PhoenixMount {
             topics: Vec::new(),
             websocket: true,
             longpoll: false,
+            longpoll_window: LONGPOLL_WINDOW,
             max_topics: TOPICS_MAX,
             auth_token: false,
         }
@@ -84,6 +92,7 @@ pub(crate) struct Mount {
     intercepts: Vec<Vec<String>>,
     websocket: bool,
     longpoll: bool,
+    pub(crate) longpoll_window: Duration,
     pub(crate) max_topics: usize,
     pub(crate) auth_token: bool,
 }
@@ -114,6 +123,7 @@ impl Mount {
                 .collect(),
             websocket: mount.websocket,
             longpoll: mount.longpoll,
+            longpoll_window: mount.longpoll_window,
             max_topics: mount.max_topics,
             auth_token: mount.auth_token,
         })
@@ -186,6 +196,12 @@ impl Routes {
                 mount: None,
             })
         })
+    }
+
+    /// Where a request enters that polls a path, percent-decoded.
+    pub(crate) fn longpoll(&self, path: &str) -> Option<Entrance> {
+        let path = path.strip_suffix("/longpoll")?;
+        self.mounted(path, |mount| mount.longpoll)
     }
 
     fn mounted(&self, path: &str, has: fn(&Mount) -> bool) -> Option<Entrance> {

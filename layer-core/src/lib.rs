@@ -49,8 +49,8 @@ pub use layer::{ChannelLayer, Delivery, Member, MemberStream, Received, Receiver
 pub use limits::Limits;
 pub use message::{
     Accept, Application, Broadcast, Close, Completion, Content, ContentError, Deny, Event,
-    EventKind, Frame, GroupChange, Handshake, Headers, Join, Message, Outcome, Push, Reference,
-    Reply, Taken, Tick, TopicReply, channels,
+    EventKind, Frame, GroupChange, Handshake, Headers, Join, Message, Outcome, Poll, PollAnswer,
+    PollFrom, Push, Reference, Reply, Taken, Tick, TopicReply, channels,
 };
 pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
 pub use statistics::{ChannelStatistics, Counter, Statistics};

@@ -13,7 +13,8 @@ use towpath_layer_core::presence::{Change, ChangeKind, Entry, Source};
 use towpath_layer_core::{
     Application, Broadcast, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
     GroupChange, GroupName, Handshake, InboxEntry, Join, LocalId, Message, MessageId, NodeId,
-    Outcome, Push, Reference, Reply, SeededEntropy, Taken, Tick, TopicReply, decode, encode,
+    Outcome, Poll, PollAnswer, PollFrom, Push, Reference, Reply, SeededEntropy, Taken, Tick,
+    TopicReply, decode, encode,
 };
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -115,6 +116,23 @@ fn topic_reply() -> impl Strategy<Value = TopicReply> {
     ]
 }
 
+fn poll() -> impl Strategy<Value = Poll> {
+    let from = any::<(u64, Vec<u8>)>().prop_map(|(id, secret)| PollFrom {
+        channel: ChannelName::reply(node(), LocalId(id)),
+        secret: secret.into(),
+    });
+    prop_oneof![
+        from.clone().prop_map(Poll::Read),
+        (from, proptest::collection::vec(frame(), 0..3))
+            .prop_map(|(from, frames)| Poll::Write { from, frames }),
+        Just(Poll::Waits),
+        any::<(u16, Vec<String>)>().prop_map(|(status, messages)| {
+            let messages = messages.into_iter().map(Into::into).collect();
+            Poll::Answer(PollAnswer { status, messages })
+        }),
+    ]
+}
+
 fn kind() -> impl Strategy<Value = EventKind> {
     prop_oneof![
         (
@@ -172,6 +190,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         proptest::option::of(frame()),
         (
             proptest::collection::vec(topic_reply(), 0..3),
+            proptest::option::of(poll()),
             proptest::option::of(application()),
         ),
         any::<Option<(String, Option<std::time::Duration>)>>(),
@@ -179,13 +198,14 @@ fn reply() -> impl Strategy<Value = Reply> {
         proptest::option::of((any::<u64>(), outcome())),
     );
     parts.prop_map(
-        |(taken, frame, (topic, event), tick, close, completion)| Reply {
+        |(taken, frame, (topic, poll, event), tick, close, completion)| Reply {
             taken: taken.map(|attempt| Taken {
                 attempt,
                 worker: node(),
             }),
             frame,
             topic,
+            poll: poll.map(Box::new),
             event: event.map(Box::new),
             tick: tick.map(|(name, every)| {
                 let name = name.into();

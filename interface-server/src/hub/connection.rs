@@ -14,6 +14,7 @@ use super::signal::Signal;
 use super::topic::{Phoenix, Topic};
 use crate::conversation::Conversation;
 use crate::protocol::refusal::Refusal;
+use crate::transport::longpoll::Session;
 use crate::transport::outbox::Outbox;
 use crate::transport::stream::WriteSide;
 
@@ -150,6 +151,11 @@ impl Connection {
     /// What it has if it is one topic of a socket.
     pub(crate) fn topic(&self) -> Option<&Topic> {
         self.topic.as_deref()
+    }
+
+    /// What it has if its client polls.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.phoenix.as_ref()?.session.as_ref()
     }
 
     /// The connection on whose line it speaks: itself, or a topic's socket.

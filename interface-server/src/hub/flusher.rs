@@ -179,6 +179,10 @@ impl Flusher {
             ..
         } = &mut *line;
         let Some(write) = write else {
+            // What waits is for the next poll, if there is one to come.
+            if connection.session().is_some() {
+                connection.task.notify();
+            }
             return;
         };
         if *blocked {

@@ -63,13 +63,15 @@ pub(crate) async fn run(shard: Rc<Shard>) {
 impl Shard {
     fn apply(self: &Rc<Self>, entry: InboxEntry, now: Duration) {
         match entry {
-            InboxEntry::Reply { to, reply } => match self.connection(to) {
-                Some(connection) => {
+            InboxEntry::Reply { to, mut reply } => match (self.connection(to), reply.poll.take()) {
+                (Some(connection), Some(poll)) => self.polled(&connection, *poll),
+                (None, Some(poll)) => self.heard(to, *poll),
+                (Some(connection), None) => {
                     self.turn_at(now, &connection, |conversation, turn| {
                         conversation.reply(reply, turn)
                     });
                 }
-                None => self.count(Counter::Dropped),
+                (None, None) => self.count(Counter::Dropped),
             },
             InboxEntry::Group { group, reply } => self.group(&group, &reply),
             InboxEntry::Join { group, to, meta } => self.join(group, to, meta),

@@ -16,6 +16,7 @@ pub(crate) mod ids;
 mod inbox;
 mod index;
 mod perform;
+mod poll;
 pub(crate) mod shard;
 pub(crate) mod signal;
 mod sweeper;

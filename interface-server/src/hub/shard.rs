@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, Counter, EventKind, Frame, GroupTable, LocalId, channels,
+    ChannelLayer, ChannelName, Counter, EventKind, Frame, GroupTable, LocalId, Poll, channels,
 };
 
 use super::cleanup::Cleanup;
@@ -63,6 +63,8 @@ pub(crate) struct Shard {
     pub(crate) unparted: Cell<usize>,
     /// What all sockets are read into.
     pub(crate) read_buffer: Cell<Vec<u8>>,
+    /// Requests that wait for the session that they are for.
+    pub(crate) asking: RefCell<IdMap<mpsc::Sender<Poll>>>,
     ids: RefCell<Ids>,
     /// Where the next turn puts its actions: empty, its memory kept.
     spare_actions: Cell<Vec<Action>>,
@@ -137,6 +139,7 @@ impl Shard {
             progress: Signal::default(),
             unparted: Cell::new(0),
             read_buffer: Cell::default(),
+            asking: RefCell::default(),
             ids: RefCell::new(Ids::new(shard)),
             spare_actions: Cell::default(),
             spare_phoenix_actions: Cell::default(),
@@ -181,7 +184,9 @@ impl Shard {
             answer,
             subprotocols: request.handshake.subprotocols.clone(),
         };
-        let phoenix = request.speech.map(|speech| Box::new(Phoenix::new(speech)));
+        let phoenix = request
+            .speech
+            .map(|speech| Box::new(Phoenix::new(speech, self.now())));
         let mut actions = Vec::new();
         let connection = self.enter(&mut actions, |channel, turn| {
             let conversation = Conversation::new(
@@ -200,6 +205,12 @@ impl Shard {
         })
     }
 
+    /// A reply channel that nobody had before.
+    pub(crate) fn next_channel(&self) -> (LocalId, ChannelName) {
+        let id = self.ids.borrow_mut().next();
+        (id, ChannelName::reply(self.layer.node(), id))
+    }
+
     /// Makes a connection one of the shard's. What its conversation wants done
     /// is for the caller to perform.
     pub(super) fn enter(
@@ -207,8 +218,7 @@ impl Shard {
         actions: &mut Vec<Action>,
         begin: impl FnOnce(ChannelName, &mut Turn<'_>) -> (Conversation, Role),
     ) -> Rc<Connection> {
-        let id = self.ids.borrow_mut().next();
-        let channel = ChannelName::reply(self.layer.node(), id);
+        let (id, channel) = self.next_channel();
         let now = self.now();
         let mut turn = Turn {
             now,

@@ -5,8 +5,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::protocol::phoenix::{ChannelId, Limits, Machine, Speech};
+use crate::protocol::phoenix::{Carries, ChannelId, Limits, Machine, Speech};
+use crate::transport::longpoll::Session;
 
 use super::connection::Connection;
 
@@ -26,6 +28,8 @@ const WAITING_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Phoenix {
     pub(crate) speech: Speech,
+    /// If its client polls.
+    pub(crate) session: Option<Session>,
     pub(super) machine: RefCell<Machine>,
     pub(super) topics: RefCell<HashMap<ChannelId, Rc<Connection>>>,
     /// Messages of the client that wait for its topics' conversations.
@@ -52,7 +56,9 @@ pub(crate) struct Topic {
 }
 
 impl Phoenix {
-    pub(crate) fn new(speech: Speech) -> Self {
+    pub(crate) fn new(speech: Speech, now: Duration) -> Self {
+        let polls = speech.carries == Carries::TextOnly;
+        let window = speech.mount.longpoll_window;
         let limits = Limits {
             max_topics: speech.mount.max_topics,
             topic_len_max: TOPIC_LEN_MAX,
@@ -60,6 +66,7 @@ impl Phoenix {
             held_bytes_max: HELD_BYTES_MAX,
         };
         Self {
+            session: polls.then(|| Session::new(window, now)),
             speech,
             machine: RefCell::new(Machine::new(limits)),
             topics: RefCell::default(),

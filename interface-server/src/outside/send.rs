@@ -135,6 +135,7 @@ impl Send {
                 .map(Box::new),
             frame: frame(self.text, self.bytes, self.json)?,
             topic: Vec::new(),
+            poll: None,
             event: self.event.map(|event| Box::new(event.into_application())),
             tick: self.tick.map(|tick| {
                 Box::new(Tick {

@@ -92,6 +92,17 @@ impl OutFrame {
         &self.payload
     }
 
+    /// Whether it is a text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.header.first() == Some(&(FIN | TEXT))
+    }
+
+    /// What it says, if it is a text.
+    pub(crate) fn text(&self) -> Option<ByteString> {
+        let text = self.is_text().then(|| self.payload.clone())?;
+        ByteString::try_from(text).ok()
+    }
+
     /// Size on the wire, in bytes.
     pub(crate) fn len(&self) -> usize {
         usize::from(self.header_len) + self.payload.len()

@@ -28,7 +28,7 @@ pub(crate) struct Request {
     pub(crate) session: Bytes,
     /// What it speaks, if its frames are those of Phoenix.
     pub(crate) speech: Option<Speech>,
-    /// What proves to the peer that its key was read.
+    /// What proves to the peer that its key was read; empty if it sent none.
     pub(crate) accept_key: String,
 }
 
@@ -72,24 +72,48 @@ pub(crate) fn read(parts: &Parts, entrance: Entrance, ends: Ends) -> Result<Requ
     let key = only(headers, &SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key))
         .ok_or_else(|| Refusal::bad_request("the Sec-WebSocket-Key is not 16 bytes\n"))?;
-    let mut handshake = Box::new(Handshake {
-        scheme: scheme(parts),
+    let handshake = Handshake {
+        scheme: scheme(parts, "ws", "wss"),
+        subprotocols: subprotocols(headers)?,
+        ..handshake(parts, ends)
+    };
+    let request = request(entrance, Carries::TextAndBytes, handshake)?;
+    Ok(Request {
+        accept_key: derive_accept_key(key),
+        ..request
+    })
+}
+
+/// Reads a request that opens a session to be polled.
+pub(crate) fn poll(parts: &Parts, entrance: Entrance, ends: Ends) -> Result<Request, Refusal> {
+    request(entrance, Carries::TextOnly, handshake(parts, ends))
+}
+
+fn handshake(parts: &Parts, ends: Ends) -> Handshake {
+    Handshake {
+        scheme: scheme(parts, "http", "https"),
         query_string: query(parts),
-        headers: header_fields(headers),
+        headers: header_fields(&parts.headers),
         client: ends.client.map(host_and_port),
         server: ends.server.map(host_and_port),
-        subprotocols: subprotocols(headers)?,
-    });
-    let speech = entrance.mount.map(|mount| {
-        let carries = Carries::TextAndBytes;
-        Speech::of(mount, carries, &mut handshake)
-    });
+        subprotocols: Vec::new(),
+    }
+}
+
+fn request(
+    entrance: Entrance,
+    carries: Carries,
+    mut handshake: Handshake,
+) -> Result<Request, Refusal> {
+    let speech = entrance
+        .mount
+        .map(|mount| Speech::of(mount, carries, &mut handshake));
     Ok(Request {
         path: entrance.path.into(),
-        accept_key: derive_accept_key(key),
+        accept_key: String::new(),
         session: Bytes::new(),
         speech: speech.transpose()?,
-        handshake,
+        handshake: Box::new(handshake),
     })
 }
 
@@ -145,10 +169,10 @@ fn is_key(key: &[u8]) -> bool {
         .is_some_and(|letters| letters.len() == 22 && letters.iter().all(letter))
 }
 
-fn scheme(parts: &Parts) -> ByteString {
+fn scheme(parts: &Parts, plain: &'static str, encrypted: &'static str) -> ByteString {
     match parts.uri.scheme_str() {
-        Some("https" | "wss") => ByteString::from_static("wss"),
-        _ => ByteString::from_static("ws"),
+        Some("https" | "wss") => ByteString::from_static(encrypted),
+        _ => ByteString::from_static(plain),
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+use super::longpoll;
 use super::respond;
 use super::socket::{self, Guard};
 use super::stream::Upgrade;
@@ -136,7 +137,10 @@ fn answer(
     async move {
         let path = request::decoded_path(request.uri().path());
         let response = match shard.hub.routes.websocket(&path) {
-            None => page(&shard, request).await,
+            None => match shard.hub.routes.longpoll(&path) {
+                Some(entrance) => longpoll::serve(&shard, request, entrance, ends).await,
+                None => page(&shard, request).await,
+            },
             Some(entrance) if request::asks_for_websocket(request.headers()) => {
                 upgrade(&shard, &promise, ends, request, entrance).await
             }

@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod http;
 pub(crate) mod listener;
+pub(crate) mod longpoll;
 pub(crate) mod mounted;
 pub(crate) mod outbox;
 pub(crate) mod reader;

@@ -96,6 +96,31 @@ impl Outbox {
         self.bytes = self.frames.iter().map(OutFrame::len).sum();
     }
 
+    /// Takes texts off the head, up to so many bytes and one at least, for a
+    /// peer that reads no frames.
+    pub(crate) fn take_texts(&mut self, bytes_max: usize) -> Vec<OutFrame> {
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(first) = self.frames.front() {
+            let (len, is_text) = (first.len(), first.is_text());
+            if is_text && bytes + len > bytes_max && !taken.is_empty() {
+                break;
+            }
+            bytes += if is_text { len } else { 0 };
+            self.bytes -= len;
+            taken.extend(self.frames.pop_front().filter(|_| is_text));
+        }
+        taken
+    }
+
+    /// Puts back what was taken off the head.
+    pub(crate) fn put_back(&mut self, taken: Vec<OutFrame>) {
+        for frame in taken.into_iter().rev() {
+            self.bytes += frame.len();
+            self.frames.push_front(frame);
+        }
+    }
+
     fn append(&mut self, frame: OutFrame) {
         self.bytes += frame.len();
         self.frames.push_back(frame);

@@ -59,6 +59,8 @@ pub(crate) fn routes() -> Routes {
     let socket = PhoenixMount {
         topics: vec![topic("room:*", &[]), topic("watched:*", &["secret"])],
         auth_token: true,
+        longpoll: true,
+        longpoll_window: Duration::from_secs(2),
         ..PhoenixMount::new("^/socket$")
     };
     let narrow = PhoenixMount {
@@ -66,8 +68,16 @@ pub(crate) fn routes() -> Routes {
         max_topics: 1,
         ..PhoenixMount::new("^/narrow/[a-z]+$")
     };
+    let short = PhoenixMount {
+        topics: vec![topic("room:*", &[])],
+        longpoll: true,
+        longpoll_window: Duration::from_millis(300),
+        ..PhoenixMount::new("^/short$")
+    };
     let routes = Routes::new(["^/chat$".to_owned(), "^/room/.+$".to_owned()]).unwrap();
-    routes.mount(socket).unwrap().mount(narrow).unwrap()
+    [socket, narrow, short]
+        .into_iter()
+        .fold(routes, |routes, mount| routes.mount(mount).unwrap())
 }
 
 pub(crate) fn layer(limits: Limits) -> Arc<MemoryLayer> {

@@ -2,6 +2,7 @@
 
 mod content;
 mod event;
+mod poll;
 mod reply;
 mod topic;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use content::{Content, ContentError, Frame};
 pub use event::{Application, Event, EventKind, Handshake, Headers, channels};
+pub use poll::{Poll, PollAnswer, PollFrom};
 pub use reply::{Accept, Close, Completion, Deny, GroupChange, Outcome, Reply, Taken, Tick};
 pub use topic::{Broadcast, Join, Push, Reference, TopicReply};
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
-use super::{Application, Frame, Headers, TopicReply};
+use super::{Application, Frame, Headers, Poll, TopicReply};
 use crate::{GroupName, NodeId};
 
 /// What to do on a connection. Its parts are done in the order of the fields.
@@ -28,6 +28,9 @@ pub struct Reply {
     /// What a topic's client is told, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topic: Vec<TopicReply>,
+    /// To a session that is polled, or from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Box<Poll>>,
     /// An event for the conversation's own consumer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Box<Application>>,
@@ -217,7 +220,8 @@ impl Reply {
         let event = self.event.as_ref().map_or(0, |event| event.content.len());
         let body = self.deny.as_ref().map_or(0, |deny| deny.body.len());
         let topic: usize = self.topic.iter().map(TopicReply::payload_size).sum();
-        frame + event + body + topic
+        let poll = self.poll.as_ref().map_or(0, |poll| poll.payload_size());
+        frame + event + body + topic + poll
     }
 
     /// Size of what goes with the payload, in bytes.

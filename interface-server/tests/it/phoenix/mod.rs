@@ -4,4 +4,5 @@
 mod broadcast;
 mod ending;
 mod joining;
+mod longpoll;
 mod stage;

@@ -1,0 +1,81 @@
+//! What a client brings in one request, as frames.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use bytestring::ByteString;
+use towpath_layer_core::Frame;
+
+use super::LINES_MAX;
+
+/// A body that holds no frames.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// Text that is not UTF-8.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// A line that begins like no text frame and is not base64 either.
+    #[error("line {number} is neither a text frame nor base64")]
+    NotBase64 {
+        /// Which line, from 1 on.
+        number: usize,
+    },
+}
+
+/// Lines of text frames and of binary frames in base64; or, as old clients
+/// send it, one text frame. Lines beyond the hundredth are left out.
+pub(super) fn frames(body: Bytes, lines: bool) -> Result<Vec<Frame>, BodyError> {
+    let text = ByteString::try_from(body).map_err(|_| BodyError::NotUtf8)?;
+    if !lines {
+        return Ok(vec![Frame::Text(text)]);
+    }
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let frames = lines.enumerate().take(LINES_MAX).map(|(at, line)| {
+        if line.starts_with('[') {
+            // A slice would keep the others alive as long as it waits.
+            return Ok(Frame::Text(ByteString::from(line)));
+        }
+        let number = at + 1;
+        let bytes = STANDARD.decode(line);
+        bytes
+            .map(|bytes| Frame::Bytes(bytes.into()))
+            .map_err(|_| BodyError::NotBase64 { number })
+    });
+    frames.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Frame {
+        Frame::Text(text.into())
+    }
+
+    #[test]
+    fn a_line_is_a_text_frame_or_a_binary_one_in_base64() {
+        let body = "[\"1\"]\r\nAAECAw==\n\n[2]";
+        let read = frames(body.into(), true).unwrap();
+        let bytes = Frame::Bytes(Bytes::from_static(&[0, 1, 2, 3]));
+        assert_eq!(read, [text("[\"1\"]"), bytes, text("[2]")]);
+        let error = frames("[1]\n{}".into(), true).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 2 is neither a text frame nor base64"
+        );
+        assert_eq!(frames("\n\n\n".into(), true).unwrap(), []);
+    }
+
+    #[test]
+    fn without_lines_the_body_is_one_frame() {
+        assert_eq!(frames("{\n}".into(), false).unwrap(), [text("{\n}")]);
+        frames(Bytes::from_static(b"\xff"), false).unwrap_err();
+    }
+
+    #[test]
+    fn the_hundred_and_first_line_is_left_out() {
+        let body = "[1]\n".repeat(LINES_MAX) + "[2]";
+        let read = frames(body.into(), true).unwrap();
+        assert_eq!((read.len(), read.last()), (LINES_MAX, Some(&text("[1]"))));
+    }
+}
