@@ -343,19 +343,23 @@ class Channel {
         clearTimeout(this.#rejoin);
         this.#host.takeTopic(this);
         this.#state = "joining";
+        this.#join.begin(this.#timeoutMs, () => this.#joinExpired());
+        // Without a connection `connected` sends it.
+        if (!this.#host.isOpen)
+            return;
         const ref = this.#host.nextRef();
         this.#join.ref = ref;
-        this.#join.begin(this.#timeoutMs, () => this.#joinExpired());
         const params = typeof this.#params === "function" ? this.#params() : this.#params;
         const { lastSeenId } = this;
         const payload = lastSeenId === null ? params : { ...params, [LAST_SEEN_ID]: lastSeenId };
-        // If there is no connection, `connected` sends it again.
         this.#host.send({ joinRef: ref, ref, topic: this.topic, event: EVENT.join, payload });
     }
     #joinExpired() {
         if (this.#state === "joining") {
             const ref = this.#host.nextRef();
-            this.#host.send({ joinRef: this.joinRef, ref, topic: this.topic, event: EVENT.leave, payload: {} });
+            if (this.joinRef !== null) {
+                this.#host.send({ joinRef: this.joinRef, ref, topic: this.topic, event: EVENT.leave, payload: {} });
+            }
             this.#retryJoin();
         }
         this.#join.settle("timeout", {});
@@ -395,6 +399,8 @@ class Channel {
     }
     #retryJoin() {
         this.#state = "errored";
+        // What the server still says to that join, its end above all, is not meant for the next.
+        this.#join.ref = null;
         clearTimeout(this.#rejoin);
         this.#rejoin = setTimeout(() => {
             if (this.#host.isOpen)

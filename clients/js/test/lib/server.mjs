@@ -72,4 +72,17 @@ class Connection {
   send(value) {
     this.socket.send(JSON.stringify(value));
   }
+
+  /** The next message of version 2 that is no heartbeat, as its parts. */
+  async message() {
+    for (;;) {
+      const [joinRef, ref, topic, event, payload] = await this.frame();
+      if (event !== "heartbeat") return { joinRef, ref, topic, event, payload };
+      this.reply({ joinRef, ref, topic }, "ok");
+    }
+  }
+
+  reply({ joinRef, ref, topic }, status, response = {}) {
+    this.send([joinRef, ref, topic, "phx_reply", { status, response }]);
+  }
 }
