@@ -10,7 +10,9 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tower::Service;
 use towpath_interface_server::{BoxError, HttpService};
-use towpath_worker::{Consumer, Filter, Handler, IntoWebsocket, Middleware, Router, States};
+use towpath_worker::{
+    Consumer, Filter, Handler, IntoWebsocket, Middleware, Router, States, TopicRoutes, TopicSocket,
+};
 
 use crate::http_service;
 
@@ -102,6 +104,13 @@ impl App {
     #[must_use]
     pub fn route_regex(mut self, path: &str, consumers: impl IntoWebsocket) -> Self {
         self.router = self.router.route_regex(path, consumers);
+        self
+    }
+
+    /// A socket whose clients join topics; see [`Router::socket`].
+    #[must_use]
+    pub fn socket<S: TopicSocket>(mut self, path: &str, topics: TopicRoutes<S>) -> Self {
+        self.router = self.router.socket(path, topics);
         self
     }
 

@@ -75,6 +75,7 @@ pub mod config;
 mod http_service;
 mod layers;
 pub mod prelude;
+mod routes;
 mod running;
 mod settings;
 mod shell;

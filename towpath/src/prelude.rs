@@ -11,6 +11,10 @@ pub use towpath_layer_core::{
 };
 #[cfg(feature = "phoenix-tokens")]
 pub use towpath_worker::PhoenixTokens;
+pub use towpath_worker::{
+    Answer, ConnectInfo, Info, Joined, SocketParams, SocketRef, Terminated, Topic, TopicConsumer,
+    TopicPayload, TopicSocket, Topics, topics,
+};
 #[cfg(feature = "tokens")]
 pub use towpath_worker::{Auth, AuthLayer, Authenticator, Keys, TokenError};
 pub use towpath_worker::{

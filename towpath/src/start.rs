@@ -8,14 +8,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::{
-    BindError, BoxError, InterfaceServer, LayerApi, Operator, Routes, RoutesError, TokenError,
-    Tokens, TowpathService,
+    BindError, BoxError, InterfaceServer, LayerApi, Operator, RoutesError, TokenError, Tokens,
+    TowpathService,
 };
 use towpath_worker::{RouteErrors, States, Worker, WorkerError};
 
 use crate::app::{App, Listening};
 use crate::config::{ApiListener, Config, Listener, Secret};
 use crate::layers::{Layers, OpenError};
+use crate::routes;
 use crate::running::{Part, Running};
 use crate::settings;
 use crate::telemetry::Metrics;
@@ -365,7 +366,7 @@ impl Base {
         config: &Config,
         operator: Option<SocketAddr>,
     ) -> Result<InterfaceServer, StartError> {
-        let routes = Routes::new(self.app.router.paths())?;
+        let routes = routes::of(&self.app.router)?;
         let layer = Arc::clone(self.running.layers().default_layer());
         let settings = settings::server(config, operator);
         let http = self.app.http.clone();
@@ -375,7 +376,7 @@ impl Base {
     async fn mount(&mut self, config: &Config) -> Result<TowpathService, StartError> {
         self.worker(config)?;
         self.bindings().await?;
-        let routes = Routes::new(self.app.router.paths())?;
+        let routes = routes::of(&self.app.router)?;
         let layer = Arc::clone(self.running.layers().default_layer());
         let settings = settings::server(config, None);
         let (service, handle) = InterfaceServer::service(settings, routes, layer).await?;
@@ -392,7 +393,7 @@ impl Base {
 
         self.worker(config)?;
         self.bindings().await?;
-        let routes = Routes::new(self.app.router.paths())?;
+        let routes = routes::of(&self.app.router)?;
         let layer = Arc::clone(self.running.layers().default_layer());
         let settings = settings::server(config, None);
         let (service, server) = InterfaceServer::local(settings, routes, layer).await?;

@@ -5,10 +5,13 @@ mod mirror;
 mod page;
 mod rooms;
 mod shout;
+mod topics;
 
 use std::io::Write as _;
 
 use towpath::prelude::*;
+
+use self::topics::{Anybody, Bench};
 
 /// The demonstration as an application.
 pub(crate) fn app() -> App {
@@ -17,7 +20,9 @@ pub(crate) fn app() -> App {
         .receive(chat::receive)
         .disconnect(chat::disconnect);
     let room = websocket().connect(mirror::enter).receive(mirror::to_room);
+    let socket = topics::<Anybody>().topic::<Bench>("bench:*").longpoll(true);
     App::new()
+        .socket("/socket", socket)
         .route("/chat/{room}", chat)
         .route("/room/{name}", room)
         .route("/echo", websocket().receive(mirror::echo))
