@@ -13,9 +13,10 @@ use towpath_layer_core::{Broadcast, Frame, GroupChange, GroupName, Handshake, To
 use towpath_worker::{
     Answer, ConnectInfo, Context, Error, Joined, Payload, Rate, RateLimit, Result, Router,
     SocketMount, SocketParams, States, Topic, TopicConsumer, TopicPayload, TopicRoutes,
-    TopicSocket, TopicSpec, Topics, WorkerConfig, topics, websocket,
+    TopicSocket, TopicSpec, Topics, Worker, WorkerConfig, topics, websocket,
 };
 
+use crate::recorder::Counts;
 use crate::stage::{Peer, Stage, Turn};
 use crate::topics::{UserSocket, answer, joined, refused, said, text};
 
@@ -512,4 +513,70 @@ async fn a_layer_that_is_away_loses_the_event_and_keeps_the_topic() {
         said(&turn, &[]);
         assert_eq!(turn.completion.outcome, outcome);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_is_counted_under_its_socket_and_pattern() {
+    let counts = Counts::default();
+    let router = Router::new().socket("/socket", open());
+    let mut stage = Stage::empty().await;
+    let worker = metrics::with_local_recorder(&counts, || {
+        let layer = stage.layer.another_node();
+        Worker::new(WorkerConfig::default(), &router, layer, States::new()).unwrap()
+    });
+    stage.add(worker);
+    let (root, _) = connected(&stage, "/socket", "user=ada").await;
+    let mut peer = stage.topic("/socket", "room:1");
+    peer.join(&root, "{}").await.done();
+    peer.out("secret", "7").await.failed();
+    stage.topic("/socket", "lobby").join(&root, "{}").await;
+    assert_eq!(counts.consumed("/socket", "done"), 1);
+    assert_eq!(counts.consumed("/socket room:*", "done"), 1);
+    assert_eq!(counts.consumed("/socket room:*", "failed"), 1);
+    assert_eq!(counts.consumed("unrouted", "unrouted"), 1);
+}
+
+#[cfg(feature = "tokens")]
+#[tokio::test(start_paused = true)]
+async fn who_authenticated_the_socket_is_known_to_its_topics() {
+    use towpath_worker::{Auth, AuthLayer, Authenticator, Keys};
+
+    #[derive(Clone, Serialize, Deserialize)]
+    struct User {
+        sub: String,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Private;
+    impl TopicConsumer for Private {
+        type Socket = UserSocket;
+        async fn join(_: TopicPayload, _: &UserSocket, topic: &Topic) -> Result<Joined<Self>> {
+            let user: Auth<User> = topic.extract().await?;
+            Ok(Joined::ok(Self).with(&user.sub))
+        }
+    }
+    let keys = || Keys::hs256([7; 32]).unwrap();
+    let sub = "ada".to_owned();
+    let token = keys().sign(&User { sub }, Duration::from_hours(1)).unwrap();
+    let states = States::new().with(Authenticator::<User>::new(keys()));
+    let private = || topics::<UserSocket>().topic::<Private>("*");
+    let router = Router::new()
+        .socket("/open", private())
+        .socket("/socket", private().middleware(AuthLayer::<User>::new()));
+    let stage = Stage::with(WorkerConfig::default(), router, states).await;
+    let (_, turn) = connected(&stage, "/socket", "").await;
+    assert_eq!(turn.done().denied().unwrap().0, 401);
+    let mut root = stage.peer("/socket");
+    let turn = root.connect_with(Handshake {
+        query_string: format!("token={token}").into(),
+        ..Handshake::default()
+    });
+    assert!(turn.await.done().accepted());
+    let turn = stage.topic("/socket", "room:1").join(&root, "{}").await;
+    said(&turn.done(), &[joined(&json!("ada"))]);
+    let (stranger, _) = connected(&stage, "/open", "").await;
+    let turn = stage.topic("/open", "room:1").join(&stranger, "{}").await;
+    said(
+        &turn.done(),
+        &[refused(&json!({"reason": "a token is required"}))],
+    );
 }
