@@ -11,8 +11,9 @@ use futures_util::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ChannelName, ChannelStatistics, Content, Counter, DelayKey, GroupError, GroupName, InboxSink,
-    LayerError, Limits, Message, MessageId, NodeId, Reply, SendError, Statistics,
+    ChannelName, ChannelStatistics, Content, Counter, DelayKey, GroupError, GroupName, History,
+    InboxSink, LayerError, Limits, Message, MessageId, NodeId, Position, Recalled, Reply,
+    SendError, Statistics,
 };
 
 /// A message as a receiver gets it.
@@ -74,6 +75,9 @@ pub type MemberStream<'a> = Pin<Box<dyn Stream<Item = Result<Member, LayerError>
 /// - **Groups.** A group send that starts after an add returned, in any
 ///   process, reaches that member; one that starts after a discard returned
 ///   does not. It never fails because a member is full.
+/// - **History.** The messages published to a group have offsets without holes;
+///   whoever adds a member and recalls the history then has, with what the
+///   member is sent, all that was published.
 /// - **Deadlines.** No call waits without an end, except
 ///   [`Receiver::receive_many`].
 ///
@@ -247,6 +251,73 @@ pub trait ChannelLayer: fmt::Debug + Send + Sync + 'static {
     /// A dropped future may have reached some nodes.
     async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError>;
 
+    /// Sends to those members of a group that are on this node, and to no
+    /// other: in the same order as what is sent to all.
+    ///
+    /// # Errors
+    ///
+    /// As [`group_send`](Self::group_send).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the message or not.
+    async fn group_send_local(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+    ) -> Result<Delivery, SendError>;
+
+    /// Sends to every member of a group, as [`group_send`](Self::group_send)
+    /// does, and keeps the message for those who come later or back. It is kept
+    /// and gets its offset in one step, before it is sent, and carries its
+    /// position.
+    ///
+    /// What is published in order has offsets in that order. Two that are
+    /// published at the same time may reach a node in another order than that
+    /// of their offsets, over Redis; in memory they do not.
+    ///
+    /// # Errors
+    ///
+    /// As [`group_send`](Self::group_send). If the outcome is unknown, the
+    /// message may be kept, and some nodes may have it; it is never repeated.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have kept the message, and may have reached some
+    /// nodes.
+    async fn group_publish(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+        history: &History,
+    ) -> Result<(Delivery, Position), SendError>;
+
+    /// Recalls what was published to a group behind `since`, oldest first: what
+    /// is kept of it, `max` messages at most. Where something in between is not
+    /// kept, the first is the oldest that is, and
+    /// [`complete`](Recalled::complete) is false; so it is for a position of
+    /// another epoch, or one that was never given. Without `since` the last
+    /// `max` are recalled, and it is true; with a `max` of 0 only the position.
+    ///
+    /// A group to which nothing was published has an epoch and the offset 0
+    /// from its first recall. Epoch and offset live on when no message is kept
+    /// any more: for [`Limits::group_expiry`], and twice the time that messages
+    /// are kept if that is longer, from the last publish or recall.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn group_history(
+        &self,
+        group: &GroupName,
+        since: Option<Position>,
+        max: usize,
+    ) -> Result<Recalled, LayerError>;
+
     /// The members of a group in all nodes.
     fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a>;
 
@@ -335,8 +406,8 @@ pub trait ChannelLayer: fmt::Debug + Send + Sync + 'static {
         channel: &ChannelName,
     ) -> Result<ChannelStatistics, LayerError>;
 
-    /// Empties the layer for every observer: messages, memberships, counts.
-    /// Nodes stay, and take their memberships up again only by new adds.
+    /// Empties the layer for every observer: messages, memberships, counts,
+    /// histories, which begin another epoch. Nodes stay, and take their memberships up again only by new adds.
     ///
     /// # Errors
     ///

@@ -29,6 +29,10 @@ pub struct Limits {
     pub group_expiry: Duration,
     /// Metadata of one membership, in bytes; default 4 KiB.
     pub group_meta_size_max: usize,
+    /// What the messages that one group keeps weigh together, in bytes; default
+    /// 1 MiB. Each weighs its size and 64 bytes; beyond it the oldest go, but
+    /// never the newest.
+    pub history_bytes_max: usize,
     /// Session of one conversation, in bytes; default 16 KiB.
     pub session_size_max: usize,
     /// How long a node counts as alive after it was last heard of; renewed at
@@ -65,6 +69,7 @@ impl Default for Limits {
             delay_max: Duration::from_hours(30 * 24),
             group_expiry: Duration::from_hours(24),
             group_meta_size_max: 4 << 10,
+            history_bytes_max: 1 << 20,
             session_size_max: 16 << 10,
             lease: Duration::from_secs(15),
             inbox_entries_max: 65_536,

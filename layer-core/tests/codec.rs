@@ -13,8 +13,8 @@ use towpath_layer_core::presence::{Change, ChangeKind, Entry, Source};
 use towpath_layer_core::{
     Application, Broadcast, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
     GroupChange, GroupName, Handshake, InboxEntry, Join, LocalId, Message, MessageId, NodeId,
-    Outcome, Poll, PollAnswer, PollFrom, Push, Reference, Reply, SeededEntropy, Taken, Tick,
-    TopicReply, decode, encode,
+    Outcome, Poll, PollAnswer, PollFrom, Position, Push, Reference, Reply, SeededEntropy, Taken,
+    Tick, TopicReply, decode, encode,
 };
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -196,9 +196,11 @@ fn reply() -> impl Strategy<Value = Reply> {
         any::<Option<(String, Option<std::time::Duration>)>>(),
         any::<Option<(u16, String)>>(),
         proptest::option::of((any::<u64>(), outcome())),
+        any::<Option<(u64, u64)>>(),
     );
     parts.prop_map(
-        |(taken, frame, (topic, poll, event), tick, close, completion)| Reply {
+        |(taken, frame, (topic, poll, event), tick, close, completion, position)| Reply {
+            position: position.map(|(epoch, offset)| Box::new(Position { epoch, offset })),
             taken: taken.map(|attempt| Taken {
                 attempt,
                 worker: node(),

@@ -34,7 +34,7 @@ impl Broker {
         Self {
             clock,
             entropy,
-            groups: Groups::new(limits.lease),
+            groups: Groups::new(&limits),
             channels: Channels::new(limits),
             agenda: Arc::default(),
             late_replies: LateReplies::default(),

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use towpath_layer_core::{GroupName, GroupTable, InboxEntry, LocalId, NodeId, Reply};
+use towpath_layer_core::{
+    Entropy, GroupName, GroupTable, History, InboxEntry, Limits, LocalId, NodeId, Position,
+    Recalled, Reply,
+};
 
+use crate::history::Histories;
 use crate::node::Node;
 use crate::sharded::Sharded;
 
@@ -17,7 +21,8 @@ use crate::sharded::Sharded;
 /// leaves and messages of a group in the order in which the table changed; a
 /// sink takes an entry at once and never waits. The owner of a membership lives
 /// in this process and is asked whether the connection is open, so none is ever
-/// without renewal: it lasts until it ends or its connection does.
+/// without renewal: it lasts until it ends or its connection does. Under the same
+/// lock a message is kept, so offsets have the order in which it is delivered.
 #[derive(Debug)]
 pub(crate) struct Groups {
     lease: Duration,
@@ -25,11 +30,12 @@ pub(crate) struct Groups {
     swept_at: Mutex<Duration>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shard {
     /// The nodes that have members, by group.
     nodes: HashMap<GroupName, Vec<Arc<Node>>>,
     tables: HashMap<NodeId, Table>,
+    histories: Histories,
 }
 
 /// The members that one node has.
@@ -46,7 +52,41 @@ pub(crate) struct Sent {
     pub(crate) dropped: u32,
 }
 
+impl Sent {
+    /// Delivers a message to a node.
+    fn deliver(&mut self, node: &Node, group: &GroupName, reply: &Reply) {
+        let entry = InboxEntry::Group {
+            group: group.clone(),
+            reply: reply.clone(),
+        };
+        match node.sink().map(|sink| (sink.deliver(entry), sink)) {
+            Some((Ok(()), _)) => self.delivered += 1,
+            Some((Err(_), sink)) => {
+                sink.mark_gap();
+                self.dropped += 1;
+            }
+            None => self.dropped += 1,
+        }
+    }
+}
+
 impl Shard {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            nodes: HashMap::new(),
+            tables: HashMap::new(),
+            histories: Histories::new(limits),
+        }
+    }
+
+    fn send(&self, group: &GroupName, reply: &Reply) -> Sent {
+        let mut sent = Sent::default();
+        for node in self.nodes.get(group).into_iter().flatten() {
+            sent.deliver(node, group, reply);
+        }
+        sent
+    }
+
     fn join(&mut self, node: &Arc<Node>, group: &GroupName, local: LocalId, meta: Bytes) {
         let table = self.tables.entry(node.id).or_insert_with(|| Table {
             node: Arc::clone(node),
@@ -117,10 +157,10 @@ impl Shard {
 }
 
 impl Groups {
-    pub(crate) fn new(lease: Duration) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            lease,
-            shards: Sharded::default(),
+            lease: limits.lease,
+            shards: Sharded::new(|| Mutex::new(Shard::new(limits))),
             swept_at: Mutex::default(),
         }
     }
@@ -173,23 +213,48 @@ impl Groups {
 
     /// Delivers a message to each node with members.
     pub(crate) fn send(&self, group: &GroupName, reply: &Reply) -> Sent {
+        self.shard(group).lock().send(group, reply)
+    }
+
+    /// Delivers a message to one node, if that has members.
+    pub(crate) fn send_local(&self, node: NodeId, group: &GroupName, reply: &Reply) -> Sent {
         let shard = self.shard(group).lock();
         let mut sent = Sent::default();
-        for node in shard.nodes.get(group).into_iter().flatten() {
-            let entry = InboxEntry::Group {
-                group: group.clone(),
-                reply: reply.clone(),
-            };
-            match node.sink().map(|sink| (sink.deliver(entry), sink)) {
-                Some((Ok(()), _)) => sent.delivered += 1,
-                Some((Err(_), sink)) => {
-                    sink.mark_gap();
-                    sent.dropped += 1;
-                }
-                None => sent.dropped += 1,
-            }
+        if let Some(table) = shard.tables.get(&node)
+            && !table.members.members(group).is_empty()
+        {
+            sent.deliver(&table.node, group, reply);
         }
         sent
+    }
+
+    /// Keeps a message and delivers it to each node with members.
+    pub(crate) fn publish(
+        &self,
+        group: &GroupName,
+        mut reply: Reply,
+        history: &History,
+        now: Duration,
+        entropy: &dyn Entropy,
+    ) -> (Sent, Position) {
+        let mut shard = self.shard(group).lock();
+        let log = shard.histories.of(group, now, entropy);
+        let position = log.publish(now, history, &mut reply);
+        (shard.send(group, &reply), position)
+    }
+
+    /// What a group has kept behind a position.
+    pub(crate) fn recall(
+        &self,
+        group: &GroupName,
+        since: Option<Position>,
+        max: usize,
+        now: Duration,
+        entropy: &dyn Entropy,
+    ) -> Recalled {
+        let mut shard = self.shard(group).lock();
+        let log = shard.histories.of(group, now, entropy);
+        log.recall(now, since, max)
     }
 
     pub(crate) fn members(&self, group: &GroupName) -> Vec<(NodeId, LocalId, Bytes)> {
@@ -245,11 +310,12 @@ impl Groups {
         }
     }
 
-    /// Ends all memberships, for their nodes as well.
+    /// Ends all memberships, for their nodes as well, and all histories.
     pub(crate) fn flush(&self) {
         for shard in self.shards.iter() {
             let mut shard = shard.lock();
             shard.nodes.clear();
+            shard.histories.clear();
             for table in std::mem::take(&mut shard.tables).into_values() {
                 let Some(sink) = table.node.sink() else {
                     continue;
@@ -266,7 +332,7 @@ impl Groups {
     }
 
     /// Once a lease: ends the memberships of connections that are gone without
-    /// a word. Whoever asks about groups first does the work.
+    /// a word, and histories that have had their time. Whoever asks about groups first does the work.
     pub(crate) fn sweep_if_due(&self, now: Duration) {
         {
             let mut swept_at = self.swept_at.lock();
@@ -279,6 +345,7 @@ impl Groups {
             // Copied out: asking about many connections takes long, and a
             // connection that is gone stays gone.
             let mut members = Vec::new();
+            shard.lock().histories.sweep(now);
             for table in shard.lock().tables.values() {
                 let locals = table.members.iter().map(|(_, local, _)| local);
                 members.extend(locals.map(|local| (Arc::clone(&table.node), local)));

@@ -11,11 +11,13 @@ use futures_util::stream;
 use towpath_layer_core::metrics::GROUP_DROPPED;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy,
-    GroupError, GroupName, InboxSink, LayerError, Limits, LocalId, Member, MemberStream, Message,
-    MessageIds, NameError, NodeId, Receiver, Reply, SendError, Statistics,
+    GroupError, GroupName, History, InboxSink, LayerError, Limits, LocalId, Member, MemberStream,
+    Message, MessageIds, NameError, NodeId, Position, Recalled, Receiver, Reply, SendError,
+    Statistics,
 };
 
 use crate::broker::Broker;
+use crate::groups::Sent;
 use crate::node::Node;
 use crate::receiver::MemoryReceiver;
 use crate::send::SendOne;
@@ -72,6 +74,28 @@ impl MemoryLayer {
         let broker = self.open()?;
         broker.groups.sweep_if_due(broker.clock.now());
         Ok(broker)
+    }
+
+    /// The broker, for a message to a group.
+    fn sends(&self, reply: &Reply) -> Result<&Broker, SendError> {
+        self.check(reply.payload_size(), reply.envelope_size())?;
+        let broker = &*self.broker;
+        broker.groups.sweep_if_due(broker.clock.now());
+        Ok(broker)
+    }
+
+    /// Counts what was dropped.
+    fn delivery(&self, sent: Sent) -> Delivery {
+        if sent.dropped > 0 {
+            self.broker.count(Counter::Dropped, sent.dropped.into());
+            metrics::counter!(GROUP_DROPPED).increment(sent.dropped.into());
+        }
+        Delivery {
+            nodes: sent.delivered + sent.dropped,
+            delivered: sent.delivered,
+            dropped: sent.dropped,
+            certain: true,
+        }
     }
 
     fn member(channel: &ChannelName) -> Result<(NodeId, LocalId), NameError> {
@@ -221,20 +245,44 @@ impl ChannelLayer for MemoryLayer {
     }
 
     async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError> {
-        self.check(reply.payload_size(), reply.envelope_size())?;
-        let broker = &self.broker;
-        broker.groups.sweep_if_due(broker.clock.now());
-        let sent = broker.groups.send(group, &reply);
-        if sent.dropped > 0 {
-            broker.count(Counter::Dropped, sent.dropped.into());
-            metrics::counter!(GROUP_DROPPED).increment(sent.dropped.into());
-        }
-        Ok(Delivery {
-            nodes: sent.delivered + sent.dropped,
-            delivered: sent.delivered,
-            dropped: sent.dropped,
-            certain: true,
-        })
+        let sent = self.sends(&reply)?.groups.send(group, &reply);
+        Ok(self.delivery(sent))
+    }
+
+    async fn group_send_local(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+    ) -> Result<Delivery, SendError> {
+        let groups = &self.sends(&reply)?.groups;
+        let sent = groups.send_local(self.node.id, group, &reply);
+        Ok(self.delivery(sent))
+    }
+
+    async fn group_publish(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+        history: &History,
+    ) -> Result<(Delivery, Position), SendError> {
+        let broker = self.sends(&reply)?;
+        let now = broker.clock.now();
+        let published = broker
+            .groups
+            .publish(group, reply, history, now, &*broker.entropy);
+        let (sent, position) = published;
+        Ok((self.delivery(sent), position))
+    }
+
+    async fn group_history(
+        &self,
+        group: &GroupName,
+        since: Option<Position>,
+        max: usize,
+    ) -> Result<Recalled, LayerError> {
+        let broker = self.swept()?;
+        let (now, entropy) = (broker.clock.now(), &*broker.entropy);
+        Ok(broker.groups.recall(group, since, max, now, entropy))
     }
 
     fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {

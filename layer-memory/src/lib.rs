@@ -41,6 +41,7 @@ mod delay;
 mod delayed;
 mod driver;
 mod groups;
+mod history;
 mod late_replies;
 mod layer;
 mod node;

@@ -15,14 +15,19 @@ pub(crate) struct Sharded<T> {
 
 impl<T: Default> Default for Sharded<T> {
     fn default() -> Self {
-        Self {
-            hasher: RandomState::default(),
-            parts: std::array::from_fn(|_| T::default()),
-        }
+        Self::new(T::default)
     }
 }
 
 impl<T> Sharded<T> {
+    /// Parts that `part` makes.
+    pub(crate) fn new(mut part: impl FnMut() -> T) -> Self {
+        Self {
+            hasher: RandomState::default(),
+            parts: std::array::from_fn(|_| part()),
+        }
+    }
+
     /// The part that `name` belongs to.
     #[expect(
         clippy::indexing_slicing,

@@ -18,7 +18,7 @@ use crate::parcels::{Class, Parcel, Target, Verdict};
 
 /// A letter on its way to the nodes of a group, and what became of it.
 #[derive(Debug)]
-struct Sending<'a> {
+pub(crate) struct Sending<'a> {
     group: &'a GroupName,
     class: Class,
     entry: bytes::Bytes,
@@ -36,11 +36,42 @@ impl Core {
         reply: Reply,
     ) -> Result<Delivery, SendError> {
         self.check_size(reply.payload_size(), reply.envelope_size())?;
+        let mut sending = self.sending(group, reply)?;
+        let sent = self.send_to_all(&mut sending).await;
+        self.conclude(sending, sent.err(), false).await
+    }
+
+    /// Sends to this node alone, through its inbox: behind the joins and
+    /// messages that stand there.
+    pub(crate) async fn group_send_local(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+    ) -> Result<Delivery, SendError> {
+        self.check_size(reply.payload_size(), reply.envelope_size())?;
+        let mut sending = self.sending(group, reply)?;
+        self.send_to(&[(self.node, String::new())], &mut sending)
+            .await;
+        // Its entry in the registry is its own affair.
+        sending.gone.clear();
+        let delivery = self.conclude(sending, None, false).await?;
+        Ok(Delivery {
+            certain: true,
+            ..delivery
+        })
+    }
+
+    /// A message that is ready to be sent.
+    pub(crate) fn sending<'a>(
+        &self,
+        group: &'a GroupName,
+        reply: Reply,
+    ) -> Result<Sending<'a>, SendError> {
         let letter = Letter::Entry(InboxEntry::Group {
             group: group.clone(),
             reply,
         });
-        let mut sending = Sending {
+        Ok(Sending {
             group,
             class: letter.class(),
             entry: written(letter.write(&self.ids))?,
@@ -48,11 +79,20 @@ impl Core {
             dropped: 0,
             gone: Vec::new(),
             failed: None,
-        };
-        let sent = self.send_to_all(&mut sending).await;
+        })
+    }
+
+    /// Says what became of a message. One that `has_effect` whoever got it has
+    /// not failed for certain.
+    pub(crate) async fn conclude(
+        &self,
+        sending: Sending<'_>,
+        failure: Option<Failure>,
+        has_effect: bool,
+    ) -> Result<Delivery, SendError> {
         self.count_dropped(sending.dropped);
         self.unregister(&sending).await;
-        match sent.err().or(sending.failed) {
+        match failure.or(sending.failed) {
             None => Ok(Delivery {
                 nodes: sending.delivered + sending.dropped,
                 delivered: sending.delivered,
@@ -62,7 +102,7 @@ impl Core {
             Some(_) if self.is_closed() => Err(SendError::Closed),
             Some(mut failure) => {
                 // Some nodes may have it.
-                failure.outcome_unknown |= sending.delivered > 0;
+                failure.outcome_unknown |= has_effect || sending.delivered > 0;
                 Err(failure.into())
             }
         }
@@ -88,7 +128,7 @@ impl Core {
         Ok(())
     }
 
-    async fn send_to(&self, nodes: &[Registered], sending: &mut Sending<'_>) {
+    pub(crate) async fn send_to(&self, nodes: &[Registered], sending: &mut Sending<'_>) {
         let parcels = nodes.iter().map(|(node, _)| Parcel {
             target: Target::Inbox(*node),
             class: sending.class.clone(),

@@ -56,6 +56,15 @@ pub(crate) struct NodeKeys {
     pub(crate) tombs: String,
 }
 
+/// The keys of what a group keeps.
+#[derive(Debug)]
+pub(crate) struct HistoryKeys {
+    /// Where its offsets stand.
+    pub(crate) state: String,
+    /// The messages.
+    pub(crate) kept: String,
+}
+
 /// The keys of what all nodes know of delayed messages.
 #[derive(Debug)]
 pub(crate) struct RegistryKeys {
@@ -112,6 +121,14 @@ impl Keys {
     /// Node to token, for the nodes with members of a group.
     pub(crate) fn registry(&self, group: &GroupName) -> String {
         format!("{}:g:{{{group}}}", self.prefix)
+    }
+
+    pub(crate) fn history(&self, group: &GroupName) -> HistoryKeys {
+        let base = self.registry(group);
+        HistoryKeys {
+            state: format!("{base}:history"),
+            kept: format!("{base}:kept"),
+        }
     }
 
     /// All nodes that have or had a lease.
@@ -200,5 +217,9 @@ mod tests {
             assert!(key.contains("{delays}"), "{key}");
         }
         assert_eq!(keys.registry(&group), "towpath:g:{room}");
+        let history = keys.history(&group);
+        for key in [&history.state, &history.kept] {
+            assert!(key.starts_with("towpath:g:{room}:"), "{key}");
+        }
     }
 }

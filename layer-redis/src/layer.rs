@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy,
-    GroupError, GroupName, InboxSink, LayerError, Limits, MemberStream, Message, MessageIds,
-    NameError, NodeId, Receiver, Reply, SendError, Statistics,
+    GroupError, GroupName, History, InboxSink, LayerError, Limits, MemberStream, Message,
+    MessageIds, NameError, NodeId, Position, Recalled, Receiver, Reply, SendError, Statistics,
 };
 
 use crate::accounts::Accounts;
@@ -256,6 +256,32 @@ impl ChannelLayer for RedisLayer {
 
     async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError> {
         self.core.group_send(group, reply).await
+    }
+
+    async fn group_send_local(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+    ) -> Result<Delivery, SendError> {
+        self.core.group_send_local(group, reply).await
+    }
+
+    async fn group_publish(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+        history: &History,
+    ) -> Result<(Delivery, Position), SendError> {
+        self.core.group_publish(group, reply, history).await
+    }
+
+    async fn group_history(
+        &self,
+        group: &GroupName,
+        since: Option<Position>,
+        max: usize,
+    ) -> Result<Recalled, LayerError> {
+        self.core.group_history(group, since, max).await
     }
 
     fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {

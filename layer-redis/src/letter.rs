@@ -9,6 +9,10 @@ use crate::parcels::Class;
 /// One element of an inbox list.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are entries, and a box would be one allocation more for each"
+)]
 pub(crate) enum Letter {
     /// For the node's sink.
     Entry(InboxEntry),

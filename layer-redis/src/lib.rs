@@ -48,6 +48,7 @@ mod deaths;
 mod delay;
 mod failure;
 mod group_send;
+mod history;
 mod intake;
 mod keys;
 mod known_nodes;

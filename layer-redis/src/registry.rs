@@ -143,7 +143,7 @@ impl Core {
     }
 }
 
-fn registered(answer: Value) -> Result<Vec<Registered>, Failure> {
+pub(crate) fn registered(answer: Value) -> Result<Vec<Registered>, Failure> {
     let entry = |(node, token)| {
         let node = NodeId::from_str(&value::text(node)?).map_err(Failure::known)?;
         Ok((node, value::text(token)?))

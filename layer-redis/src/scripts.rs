@@ -10,6 +10,9 @@ const COMMON: &str = include_str!("scripts/common.lua");
 /// What stands behind that in those that deal with delayed messages.
 const DELAYED: &str = include_str!("scripts/delayed.lua");
 
+/// And in those that deal with what groups keep.
+const HISTORY: &str = include_str!("scripts/history.lua");
+
 /// One script.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -72,6 +75,8 @@ scripts! {
     GROUP_DISCARD_ALL "scripts/group_discard_all.lua";
     GROUP_ANNOUNCE "scripts/group_announce.lua";
     GROUP_PURGE "scripts/group_purge.lua";
+    GROUP_PUBLISH "scripts/group_publish.lua" with HISTORY;
+    GROUP_RECALL "scripts/group_recall.lua" with HISTORY;
     REGISTRY_REMOVE "scripts/registry_remove.lua";
     LEASE_TAKE "scripts/lease_take.lua";
     LEASE_RENEW "scripts/lease_renew.lua";

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Counter, DelayKey, Delivery, GroupError,
-    GroupName, InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId, Receiver,
-    Reply, SendError, Statistics, Unavailable, channels,
+    GroupName, History, InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId,
+    Position, Recalled, Receiver, Reply, SendError, Statistics, Unavailable, channels,
 };
 
 /// How long a late answer takes.
@@ -191,6 +191,45 @@ impl ChannelLayer for Troubled {
     async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError> {
         self.reach()?;
         self.inner.group_send(group, reply).await
+    }
+
+    async fn group_send_local(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+    ) -> Result<Delivery, SendError> {
+        self.reach()?;
+        self.inner.group_send_local(group, reply).await
+    }
+
+    async fn group_publish(
+        &self,
+        group: &GroupName,
+        reply: Reply,
+        history: &History,
+    ) -> Result<(Delivery, Position), SendError> {
+        let trouble = *self.trouble.lock();
+        if trouble == Trouble::Slow {
+            tokio::time::sleep(LATE).await;
+        }
+        self.reach()?;
+        let published = self.inner.group_publish(group, reply, history).await?;
+        match trouble {
+            Trouble::Unknown => return Err(Self::unavailable(true).into()),
+            Trouble::Late => tokio::time::sleep(LATE).await,
+            Trouble::None | Trouble::Away | Trouble::Full | Trouble::Slow => {}
+        }
+        Ok(published)
+    }
+
+    async fn group_history(
+        &self,
+        group: &GroupName,
+        since: Option<Position>,
+        max: usize,
+    ) -> Result<Recalled, LayerError> {
+        self.reach()?;
+        self.inner.group_history(group, since, max).await
     }
 
     fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {

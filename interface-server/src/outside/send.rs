@@ -149,6 +149,7 @@ impl Send {
                 .map(|completion| completion.into_completion(layer.limits()))
                 .transpose()?
                 .map(Box::new),
+            position: None,
         })
     }
 }

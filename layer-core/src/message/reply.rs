@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::{Application, Frame, Headers, Poll, TopicReply};
-use crate::{GroupName, NodeId};
+use crate::{GroupName, NodeId, Position};
 
 /// What to do on a connection. Its parts are done in the order of the fields.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -44,6 +44,10 @@ pub struct Reply {
     /// A consumer has returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion: Option<Box<Completion>>,
+    /// Where it stands among the messages of its group, if it was published
+    /// there; set by the layer, and by nobody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<Box<Position>>,
 }
 
 /// How to answer a handshake with 101.

@@ -54,6 +54,8 @@ section! {
         group_expiry: Duration = Limits::default().group_expiry, Time;
         /// Metadata of one membership, in bytes.
         group_meta_size_max: usize = Limits::default().group_meta_size_max, Bytes;
+        /// What the messages that one group keeps for those who come back weigh together, in bytes; beyond it the oldest go.
+        history_bytes_max: usize = Limits::default().history_bytes_max, Bytes;
         /// Session of one conversation, in bytes.
         session_size_max: usize = Limits::default().session_size_max, Bytes;
         /// How long a process counts as alive after it was last heard of.
@@ -128,6 +130,7 @@ impl Layer {
             delay_max: self.delay_max,
             group_expiry: self.group_expiry,
             group_meta_size_max: self.group_meta_size_max,
+            history_bytes_max: self.history_bytes_max,
             session_size_max: self.session_size_max,
             lease: self.lease,
             inbox_entries_max: self.inbox_entries_max,
