@@ -18,7 +18,9 @@ use redis::aio::MultiplexedConnection;
 use support::{Peer, Place};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use towpath_layer_core::{ChannelLayer, ChannelName, Content, GroupName, Limits, LocalId, Reply};
+use towpath_layer_core::{
+    ChannelLayer, ChannelName, Content, GroupName, History, Limits, LocalId, Reply,
+};
 use towpath_layer_redis::RedisLayer;
 
 const STEP_MAX: Duration = Duration::from_secs(30);
@@ -270,4 +272,32 @@ async fn a_node_that_waits_costs_next_to_nothing() {
     let calls = calls(&mut admin).await;
     let all: u64 = calls.values().sum();
     assert!(all <= 60, "{all} commands in six quiet seconds: {calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publish_costs_one_script_and_one_for_each_node() {
+    const MESSAGES: u64 = 500;
+    const NODES: u64 = 2;
+    let place = Place::new(Limits::default()).await;
+    let sender = place.connect().await;
+    let peers = [Peer::new(&place).await, Peer::new(&place).await];
+    let group = [GroupName::new("room").unwrap()];
+    for peer in &peers {
+        peer.join(&group, 20).await;
+    }
+    let history = History {
+        size: 50,
+        ttl: Duration::from_mins(1),
+    };
+    let mut admin = place.admin().await;
+    reset(&mut admin).await;
+    for _ in 0..MESSAGES {
+        let published = sender.group_publish(&group[0], Reply::text("a"), &history);
+        assert_eq!(u64::from(published.await.unwrap().0.delivered), NODES);
+        peers.iter().for_each(|peer| peer.sink.drain());
+    }
+    let calls = calls(&mut admin).await;
+    at_most(&calls, "evalsha", MESSAGES * (1 + NODES));
+    at_most(&calls, "hgetall", MESSAGES);
+    at_most(&calls, "ltrim", MESSAGES);
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
-use towpath_layer_core::{GlobTable, Limits};
+use towpath_layer_core::{GlobTable, History, Limits};
 
 use crate::{Backend, Factory};
 
@@ -38,6 +38,12 @@ const PASS: Duration = Duration::from_secs(3);
 /// How long a delayed message waits: past what a backend in real time takes
 /// between two passes, and over within one.
 const DELAY: Duration = Duration::from_millis(2_500);
+
+/// What a published message is kept for: it is gone after a pass.
+const HISTORY: History = History {
+    size: 3,
+    ttl: BRIEF,
+};
 
 /// How many steps a run has, at most.
 const STEPS_MAX: usize = 40;
@@ -119,6 +125,25 @@ pub enum Step {
         /// The group.
         group: usize,
     },
+    /// Publishes to a group.
+    Publish {
+        /// The node that publishes.
+        node: usize,
+        /// The group.
+        group: usize,
+    },
+    /// Recalls what was published to a group.
+    Recall {
+        /// The node that asks.
+        node: usize,
+        /// The group.
+        group: usize,
+        /// Behind which offset, in the epoch that the run saw last; from the
+        /// end if it has seen none.
+        since: u64,
+        /// How many at most.
+        max: usize,
+    },
     /// Asks for the members of a group and their number.
     Members {
         /// The node that asks.
@@ -152,6 +177,11 @@ pub enum Shown {
     Received(Vec<u64>),
     /// What a group send reached: nodes, of these delivered, dropped.
     Delivered(u32, u32, u32),
+    /// What a publish reached, as for a group send, and its offset.
+    Published(u32, u32, u32, u64),
+    /// What was recalled: the last offset, whether it was complete, and each
+    /// message with its offset.
+    Recalled(u64, bool, Vec<(u64, u64)>),
     /// The members of a group, by connection, and their metadata.
     Members(BTreeMap<usize, Vec<u8>>),
     /// The groups of a connection.
@@ -201,6 +231,10 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(node, member)| Step::DiscardAll { node, member }),
         6 => (node.clone(), group.clone())
             .prop_map(|(node, group)| Step::GroupSend { node, group }),
+        6 => (node.clone(), group.clone())
+            .prop_map(|(node, group)| Step::Publish { node, group }),
+        4 => (node.clone(), group.clone(), 0..6u64, 0..5usize)
+            .prop_map(|(node, group, since, max)| Step::Recall { node, group, since, max }),
         3 => (node.clone(), group).prop_map(|(node, group)| Step::Members { node, group }),
         2 => (node.clone(), member).prop_map(|(node, member)| Step::ChannelGroups { node, member }),
         1 => Just(Step::Pass),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use towpath_layer_core::ChannelLayer;
+use towpath_layer_core::{ChannelLayer, History};
 
 use super::support::{
     Peer, Reader, add, channel, empty, group, message, reply, reply_number, within,
@@ -105,6 +105,44 @@ async fn joined(
         tokio::time::sleep(AGAIN).await;
     }
     true
+}
+
+/// What a backend that has come back empty has lost is told to whoever comes back
+/// to it, and offsets begin anew.
+pub async fn after_an_empty_restart_another_epoch_begins(factory: &dyn Factory) {
+    let backend = empty(factory).await;
+    let Some(faults) = faults(&*backend, "after_an_empty_restart_another_epoch_begins") else {
+        return;
+    };
+    let layer = backend.node().await;
+    let room = group("room");
+    let history = History {
+        size: 10,
+        ttl: Duration::from_mins(5),
+    };
+    let publish = async |number| {
+        let publishing = async {
+            loop {
+                match layer.group_publish(&room, reply(number), &history).await {
+                    Ok((_, position)) => return position,
+                    Err(error) => assert!(error.is_transient(), "{error}"),
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        within("publish", publishing).await
+    };
+    publish(1).await;
+    let before = publish(2).await;
+    within("restart", faults.restart_empty()).await;
+    answers_at_last(&layer).await;
+    let recalled = layer.group_history(&room, Some(before), 10);
+    let recalled = within("recall", recalled).await.unwrap();
+    assert!(!recalled.complete);
+    assert!(recalled.messages.is_empty());
+    let after = publish(3).await;
+    assert_eq!((after.epoch, after.offset), (recalled.position.epoch, 1));
+    assert_ne!(after.epoch, before.epoch);
 }
 
 /// While a backend hangs, sends wait or fail with an error that says so; when

@@ -26,6 +26,7 @@ pub mod faults;
 pub mod fifo;
 pub mod flush;
 pub mod groups;
+pub mod history;
 pub mod inbox;
 pub mod late_replies;
 pub mod lease;
@@ -136,6 +137,24 @@ macro_rules! conformance {
                 discard_all_ends_every_membership
                 members_that_come_and_go_beside_lose_nothing
             }
+            history {
+                a_published_message_reaches_members_with_its_position
+                a_group_without_members_keeps_messages
+                concurrent_publishers_get_dense_offsets
+                a_recall_begins_behind_the_position_given
+                a_gap_larger_than_what_is_kept_is_told
+                what_is_older_than_its_time_is_not_recalled
+                bytes_bound_what_is_kept
+                a_position_of_another_epoch_is_told
+                an_empty_group_has_a_position_to_go_on_from
+                offsets_outlive_messages_while_they_are_used
+                nothing_falls_between_a_join_and_a_recall
+                a_flush_begins_another_epoch
+                a_message_that_is_refused_takes_no_offset
+                what_a_full_inbox_refuses_is_recalled
+                a_local_send_stays_on_its_node
+                a_closed_node_keeps_nothing
+            }
             members {
                 members_are_listed_with_their_metadata_from_any_node
                 counts_and_questions_agree_with_the_list
@@ -204,6 +223,7 @@ macro_rules! conformance {
                 a_node_that_closes_leaves_at_once
             }
             faults {
+                after_an_empty_restart_another_epoch_begins
                 after_an_empty_restart_all_goes_on
                 after_an_empty_restart_groups_heal
                 a_pause_loses_and_doubles_nothing

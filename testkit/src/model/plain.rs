@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{
-    BRIEF, CAPACITY, CAPACITY_SMALL, CHANNELS, CONNECTIONS, DELAY, NODES, Observed, PASS, Shown,
-    Step,
+    BRIEF, CAPACITY, CAPACITY_SMALL, CHANNELS, CONNECTIONS, DELAY, GROUPS, HISTORY, NODES,
+    Observed, PASS, Shown, Step,
 };
 
 #[derive(Default)]
@@ -18,7 +18,17 @@ struct Plain {
     keys: Vec<(usize, usize)>,
     next_key: usize,
     members: BTreeMap<(usize, usize), u8>,
+    histories: [Past; GROUPS],
     replies: [Vec<u64>; CONNECTIONS],
+}
+
+/// All that was published to a group since the last flush.
+#[derive(Default)]
+struct Past {
+    messages: Vec<(Duration, u64)>,
+    /// Whether anybody has seen this epoch, and any.
+    is_seen: bool,
+    is_any_seen: bool,
 }
 
 pub(super) fn run(steps: &[Step]) -> Observed {
@@ -75,6 +85,10 @@ impl Plain {
                 Shown::Done
             }
             Step::GroupSend { group, .. } => self.group_send(at, group),
+            Step::Publish { group, .. } => self.publish(at, group),
+            Step::Recall {
+                group, since, max, ..
+            } => self.histories[group].recall(self.now, since, max),
             Step::Members { group, .. } => {
                 let members = self.of_group(group);
                 Shown::Members(members.map(|(member, meta)| (member, vec![meta])).collect())
@@ -92,6 +106,10 @@ impl Plain {
                 self.channels = Default::default();
                 self.delayed = Default::default();
                 self.members.clear();
+                for past in &mut self.histories {
+                    past.messages.clear();
+                    past.is_seen = false;
+                }
                 Shown::Done
             }
         }
@@ -150,13 +168,53 @@ impl Plain {
         Shown::Received(received)
     }
 
+    fn publish(&mut self, at: u64, group: usize) -> Shown {
+        let (nodes, delivered, dropped) = self.reach(at, group);
+        let past = &mut self.histories[group];
+        past.messages.push((self.now, at));
+        past.see();
+        Shown::Published(nodes, delivered, dropped, past.messages.len() as u64)
+    }
+
     fn group_send(&mut self, at: u64, group: usize) -> Shown {
+        let (nodes, delivered, dropped) = self.reach(at, group);
+        Shown::Delivered(nodes, delivered, dropped)
+    }
+
+    fn reach(&mut self, at: u64, group: usize) -> (u32, u32, u32) {
         let members: Vec<_> = self.of_group(group).map(|(member, _)| member).collect();
         let nodes: BTreeSet<_> = members.iter().map(|member| member % NODES).collect();
         for member in members {
             self.replies[member].push(at);
         }
         let nodes = u32::try_from(nodes.len()).expect("a small number");
-        Shown::Delivered(nodes, nodes, 0)
+        (nodes, nodes, 0)
+    }
+}
+
+impl Past {
+    fn see(&mut self) {
+        self.is_seen = true;
+        self.is_any_seen = true;
+    }
+
+    fn recall(&mut self, now: Duration, since: u64, max: usize) -> Shown {
+        let last = self.messages.len() as u64;
+        let all = (1..).zip(&self.messages);
+        let kept = all.skip(self.messages.len().saturating_sub(HISTORY.size));
+        let kept = kept.filter(|(_, (published, _))| now - *published < HISTORY.ttl);
+        let kept: Vec<_> = kept.map(|(offset, (_, at))| (offset, *at)).collect();
+        let since = self.is_any_seen.then_some(since);
+        let is_given = self.is_seen && since.is_some_and(|since| since <= last);
+        let from = match since {
+            None => last.saturating_sub(max as u64),
+            Some(since) if is_given => since,
+            Some(_) => 0,
+        };
+        let first = kept.first().map_or(last + 1, |(offset, _)| *offset);
+        let complete = since.is_none_or(|since| is_given && since + 1 >= first);
+        let behind = kept.into_iter().filter(|(offset, _)| *offset > from);
+        self.see();
+        Shown::Recalled(last, complete, behind.take(max).collect())
     }
 }

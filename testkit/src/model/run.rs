@@ -8,11 +8,11 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use tokio::time::timeout;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, Content, DelayKey, Frame, GroupName, LocalId, Message, Reply,
-    SendError,
+    ChannelLayer, ChannelName, Content, DelayKey, Frame, GroupName, LocalId, Message, Position,
+    Reply, SendError,
 };
 
-use super::{CHANNELS, CONNECTIONS, DELAY, GROUPS, NODES, Observed, Shown, Step};
+use super::{CHANNELS, CONNECTIONS, DELAY, GROUPS, HISTORY, NODES, Observed, Shown, Step};
 use crate::{Backend, CollectingSink};
 
 /// How long one step may take, besides the passing of time.
@@ -57,6 +57,8 @@ struct Run {
     replies: Vec<Vec<u64>>,
     /// The delayed messages that were not cancelled.
     keys: Vec<DelayKey>,
+    /// The epoch of each group's history, as it was seen last.
+    epochs: [Option<u64>; GROUPS],
 }
 
 impl Run {
@@ -81,6 +83,7 @@ impl Run {
             groups: (0..GROUPS).map(group).collect(),
             replies: vec![Vec::new(); CONNECTIONS],
             keys: Vec::new(),
+            epochs: [None; GROUPS],
         }
     }
 
@@ -132,17 +135,17 @@ impl Run {
                 layer(node).discard_all(member(who)).await.unwrap();
                 Shown::Done
             }
-            Step::GroupSend { node, group } => {
-                let reply = Reply::text(at.to_string());
-                let sent = layer(node).group_send(&self.groups[*group], reply).await;
-                let sent = sent.unwrap();
-                Shown::Delivered(sent.nodes, sent.delivered, sent.dropped)
-            }
+            Step::GroupSend { node, group } => self.group_send(layer(node), *group, at).await,
+            Step::Publish { node, group } => self.publish(*node, *group, at).await,
+            Step::Recall {
+                node,
+                group,
+                since,
+                max,
+            } => self.recall(*node, *group, *since, *max).await,
             Step::Members { node, group } => self.members(layer(node), *group).await,
             Step::ChannelGroups { node, member: who } => {
-                let groups = layer(node).channel_groups(member(who)).await.unwrap();
-                let number = |group| self.groups.iter().position(|known| known == group);
-                Shown::Groups(groups.iter().filter_map(number).collect())
+                self.groups_of(layer(node), member(who)).await
             }
             Step::Pass => Shown::Done,
             Step::Flush { node } => {
@@ -173,6 +176,44 @@ impl Run {
         }
     }
 
+    async fn group_send(&self, layer: &Arc<dyn ChannelLayer>, group: usize, at: u64) -> Shown {
+        let reply = Reply::text(at.to_string());
+        let sent = layer.group_send(&self.groups[group], reply).await.unwrap();
+        Shown::Delivered(sent.nodes, sent.delivered, sent.dropped)
+    }
+
+    async fn groups_of(&self, layer: &Arc<dyn ChannelLayer>, member: &ChannelName) -> Shown {
+        let groups = layer.channel_groups(member).await.unwrap();
+        let number = |group| self.groups.iter().position(|known| known == group);
+        Shown::Groups(groups.iter().filter_map(number).collect())
+    }
+
+    async fn publish(&mut self, node: usize, group: usize, at: u64) -> Shown {
+        let (layer, name) = (&self.nodes[node].layer, &self.groups[group]);
+        let reply = Reply::text(at.to_string());
+        let published = layer.group_publish(name, reply, &HISTORY).await;
+        let (sent, position) = published.unwrap();
+        self.epochs[group] = Some(position.epoch);
+        Shown::Published(sent.nodes, sent.delivered, sent.dropped, position.offset)
+    }
+
+    async fn recall(&mut self, node: usize, group: usize, since: u64, max: usize) -> Shown {
+        let (layer, name) = (&self.nodes[node].layer, &self.groups[group]);
+        let since = self.epochs[group].map(|epoch| Position {
+            epoch,
+            offset: since,
+        });
+        let recalled = layer.group_history(name, since, max).await.unwrap();
+        let position = recalled.position;
+        self.epochs[group] = Some(position.epoch);
+        let messages = recalled.messages.iter().map(|reply| {
+            let at = reply.position.as_deref().expect("a published message");
+            assert_eq!(at.epoch, position.epoch, "all are of one epoch");
+            (at.offset, number_in(reply))
+        });
+        Shown::Recalled(position.offset, recalled.complete, messages.collect())
+    }
+
     async fn members(&self, layer: &Arc<dyn ChannelLayer>, group: usize) -> Shown {
         let group = &self.groups[group];
         let listed: Vec<_> = layer.group_members(group).try_collect().await.unwrap();
@@ -199,15 +240,19 @@ impl Run {
             node.layer.send(name, barrier.into()).await.unwrap();
             loop {
                 let reply = node.sink.next(*local).await;
-                let Some(Frame::Text(text)) = &reply.frame else {
-                    panic!("a reply of nobody's: {reply:?}");
-                };
-                match text.parse().unwrap() {
+                match number_in(&reply) {
                     BARRIER => break,
                     reply => self.replies[number].push(reply),
                 }
             }
         }
+    }
+}
+
+fn number_in(reply: &Reply) -> u64 {
+    match &reply.frame {
+        Some(Frame::Text(text)) => text.parse().unwrap(),
+        _ => panic!("a reply of nobody's: {reply:?}"),
     }
 }
 
