@@ -15,8 +15,11 @@ pub const NAME_LEN_MAX: usize = 99;
 /// What the names of topics' groups begin with.
 const TOPIC_PREFIX: &str = "topic.";
 
-/// The same for long topics. No escaped byte is `_l`.
-const LONG_TOPIC_PREFIX: &str = "topic._long.";
+/// What the names of the groups of those who are present begin with.
+const PRESENCES_PREFIX: &str = "presence.";
+
+/// What follows for long topics. No escaped byte is `_l`.
+const LONG_TOPIC: &str = "_long.";
 
 const CHARACTERS: &str = "ASCII letters, digits, '-', '_' and '.'";
 
@@ -315,7 +318,17 @@ impl GroupName {
     /// `_` and two hex digits; what is too long for a name is its SHA-256.
     #[must_use]
     pub fn topic(topic: &str) -> Self {
-        let mut name = String::from(TOPIC_PREFIX);
+        Self::of_topic(TOPIC_PREFIX, topic)
+    }
+
+    /// The group of everybody who is present in a topic, named alike.
+    #[must_use]
+    pub fn presences(topic: &str) -> Self {
+        Self::of_topic(PRESENCES_PREFIX, topic)
+    }
+
+    fn of_topic(prefix: &str, topic: &str) -> Self {
+        let mut name = String::from(prefix);
         for byte in topic.bytes() {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') {
                 name.push(char::from(byte));
@@ -324,8 +337,8 @@ impl GroupName {
             }
         }
         if name.len() > NAME_LEN_MAX {
-            name.clear();
-            name.push_str(LONG_TOPIC_PREFIX);
+            name.truncate(prefix.len());
+            name.push_str(LONG_TOPIC);
             for byte in Sha256::digest(topic) {
                 push_hex(&mut name, byte);
             }
@@ -446,10 +459,11 @@ mod tests {
         for topic in [&long, &other] {
             let name = GroupName::topic(topic);
             assert_eq!(GroupName::new(name.as_str()).unwrap(), name);
-            assert!(name.as_str().starts_with(LONG_TOPIC_PREFIX), "{name}");
+            assert!(name.as_str().starts_with("topic._long."), "{name}");
         }
         assert_ne!(GroupName::topic(&long), GroupName::topic(&other));
         assert_ne!(GroupName::topic("long.x"), GroupName::topic(&long));
+        assert_eq!(GroupName::presences("a:b").as_str(), "presence.a_3ab");
     }
 
     #[test]

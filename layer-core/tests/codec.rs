@@ -14,7 +14,7 @@ use towpath_layer_core::{
     Application, Broadcast, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
     GroupChange, GroupName, Handshake, InboxEntry, Join, LocalId, Message, MessageId, NodeId,
     Outcome, Poll, PollAnswer, PollFrom, Position, Push, Reference, Reply, SeededEntropy, Taken,
-    Tick, TopicReply, decode, encode,
+    Tick, TopicReply, Tracking, decode, encode,
 };
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -86,6 +86,19 @@ fn presence() -> impl Strategy<Value = Change> {
     )
 }
 
+fn tracking() -> impl Strategy<Value = Tracking> {
+    let text = || any::<String>().prop_map(bytestring::ByteString::from);
+    prop_oneof![
+        (text(), text(), text()).prop_map(|(topic, key, meta)| Tracking::Track {
+            topic,
+            key,
+            meta
+        }),
+        (text(), text()).prop_map(|(topic, key)| Tracking::Untrack { topic, key }),
+        (text(), any::<bool>()).prop_map(|(topic, diffs)| Tracking::Watch { topic, diffs }),
+    ]
+}
+
 fn topic_reply() -> impl Strategy<Value = TopicReply> {
     prop_oneof![
         frame().prop_map(|response| TopicReply::Joined { response }),
@@ -112,6 +125,7 @@ fn topic_reply() -> impl Strategy<Value = TopicReply> {
             }
         ),
         presence().prop_map(|change| TopicReply::Presence(Box::new(change))),
+        tracking().prop_map(TopicReply::Tracking),
         Just(TopicReply::Stop),
     ]
 }

@@ -111,7 +111,7 @@ impl Conversation {
             // It ends already.
             (TopicReply::Stop, Stage::Left | Stage::Shut | Stage::Parting) => {}
             (
-                TopicReply::Push { .. } | TopicReply::Answer { .. },
+                TopicReply::Push { .. } | TopicReply::Answer { .. } | TopicReply::Tracking(_),
                 Stage::Open | Stage::Left | Stage::Shut | Stage::Parting,
             ) if self.accepted => turn.push(Action::Topic(said)),
             _ => turn.push(Action::Count(Counter::Dropped)),

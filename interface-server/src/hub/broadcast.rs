@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use towpath_layer_core::{Application, Broadcast, Content, Counter, Frame, GroupName, Push, Reply};
 
 use super::connection::Connection;
+use super::flusher::Urgency;
 use super::inbox;
 use super::shard::{Seated, Shard};
 use crate::protocol::close;
@@ -156,52 +157,57 @@ fn wrapped(stream: &Bytes, text: &str) -> Frame {
     Frame::Text(format!(r#"{{"stream":{stream},"payload":{text}}}"#).into())
 }
 
-/// What is done for a member after the fan-out.
-enum Later {
-    NotTaken(NotTaken),
-    Heard(Reply),
-    Intercepted(Push),
-}
-
 impl Shard {
     /// Brings a topic's message to every member here.
     pub(super) fn fan_out(self: &Rc<Self>, group: &GroupName, broadcast: &Broadcast) {
         let mut fanout = Fanout::new(broadcast);
-        let mut later: SmallVec<[(Rc<Connection>, Later); 8]> = SmallVec::new();
+        let mut later: SmallVec<[(Rc<Connection>, Delivery); 8]> = SmallVec::new();
         let mut sent = 0;
-        {
+        let urgency = {
             let groups = self.groups.borrow();
             let members = groups.members(group);
             let urgency = inbox::urgency(members.len());
             for (_, seated) in members {
                 let connection = &seated.connection;
-                let wait = match fanout.to(seated) {
-                    Delivery::Frame(frame) => match self.put(connection, frame, urgency) {
-                        Ok(()) => {
-                            sent += 1;
-                            continue;
-                        }
-                        Err(not_taken) => Later::NotTaken(not_taken),
+                match fanout.to(seated) {
+                    Delivery::Nothing => {}
+                    Delivery::Frame(frame) => match self.put(connection, frame.clone(), urgency) {
+                        Ok(()) => sent += 1,
+                        Err(_) => later.push((Rc::clone(connection), Delivery::Frame(frame))),
                     },
-                    Delivery::Heard(reply) => Later::Heard(reply),
-                    Delivery::Intercepted(push) => Later::Intercepted(push),
-                    Delivery::Nothing => continue,
-                };
-                later.push((Rc::clone(connection), wait));
+                    other => later.push((Rc::clone(connection), other)),
+                }
             }
-        }
+            urgency
+        };
         self.metrics.frames_out.increment(sent);
-        for (connection, wait) in later {
-            match wait {
-                Later::NotTaken(NotTaken::Full) => self.overflow(&connection),
-                Later::NotTaken(NotTaken::Sealed) => self.count(Counter::Dropped),
-                Later::Heard(reply) => self.turn(&connection, |conversation, turn| {
-                    conversation.group_reply(&reply, turn);
-                }),
-                Later::Intercepted(push) => self.turn(&connection, |conversation, turn| {
-                    conversation.intercepted(push, turn);
-                }),
-            }
+        for (connection, delivery) in later {
+            self.deliver(&connection, delivery, urgency, 0);
+        }
+    }
+
+    /// Does what is to be done for one member; `more` bytes may wait for it
+    /// beyond what its outbox holds.
+    pub(super) fn deliver(
+        self: &Rc<Self>,
+        connection: &Rc<Connection>,
+        delivery: Delivery,
+        urgency: Urgency,
+        more: usize,
+    ) {
+        match delivery {
+            Delivery::Nothing => {}
+            Delivery::Frame(frame) => match self.put_more(connection, frame, urgency, more) {
+                Ok(()) => self.metrics.frames_out.increment(1),
+                Err(NotTaken::Full) => self.overflow(connection),
+                Err(NotTaken::Sealed) => self.count(Counter::Dropped),
+            },
+            Delivery::Heard(reply) => self.turn(connection, |conversation, turn| {
+                conversation.group_reply(&reply, turn);
+            }),
+            Delivery::Intercepted(push) => self.turn(connection, |conversation, turn| {
+                conversation.intercepted(push, turn);
+            }),
         }
     }
 }

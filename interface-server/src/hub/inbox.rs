@@ -123,6 +123,7 @@ impl Shard {
         for said in &reply.topic {
             match said {
                 TopicReply::Broadcast(broadcast) => self.fan_out(group, broadcast),
+                TopicReply::Presence(change) => self.presence_changed(group, change),
                 // Only a conversation's own consumer says these.
                 _ => self.count(Counter::Dropped),
             }
@@ -166,6 +167,7 @@ impl Shard {
 
     /// Members of any group may have missed a message.
     fn gap(self: &Rc<Self>) {
+        self.presences_missed();
         if self.config.on_gap == OnEvent::Ignore {
             return;
         }

@@ -17,6 +17,7 @@ mod inbox;
 mod index;
 mod perform;
 mod poll;
+mod presence;
 pub(crate) mod shard;
 pub(crate) mod signal;
 mod sweeper;

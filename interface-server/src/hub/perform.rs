@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use bytestring::ByteString;
-use towpath_layer_core::{Accept, Counter, Frame, GroupChange};
+use towpath_layer_core::{Accept, Counter, Frame, GroupChange, TopicReply};
 
 use super::cleanup::Job;
 use super::connection::{Connection, Decision, Leaving};
@@ -16,7 +16,7 @@ use crate::metrics;
 use crate::protocol::close;
 use crate::protocol::frame::OutFrame;
 use crate::protocol::phoenix::{JoinOutcome, Leaving as Leaves, Payload};
-use crate::transport::outbox::NotTaken;
+use crate::transport::outbox::{Bounds, NotTaken};
 
 impl Shard {
     pub(crate) fn perform(self: &Rc<Self>, connection: &Rc<Connection>, actions: &mut Vec<Action>) {
@@ -40,8 +40,9 @@ impl Shard {
                     }
                 },
                 Action::Send(frame) => self.send(connection, &frame),
+                Action::Topic(TopicReply::Tracking(tracking)) => self.track(connection, tracking),
                 Action::Topic(said) => match connection.topic() {
-                    Some(topic) => self.say(topic, said),
+                    Some(topic) => self.say_to(topic, said),
                     None => self.count(Counter::Dropped),
                 },
                 Action::Close {
@@ -170,12 +171,23 @@ impl Shard {
         frame: OutFrame,
         urgency: Urgency,
     ) -> Result<(), NotTaken> {
+        self.put_more(connection, frame, urgency, 0)
+    }
+
+    /// The same where `more` bytes may wait.
+    pub(crate) fn put_more(
+        &self,
+        connection: &Rc<Connection>,
+        frame: OutFrame,
+        urgency: Urgency,
+        more: usize,
+    ) -> Result<(), NotTaken> {
         let connection = connection.socket();
-        connection
-            .line
-            .borrow_mut()
-            .outbox
-            .push(frame, self.bounds)?;
+        let bounds = Bounds {
+            bytes_max: self.bounds.bytes_max + more,
+            ..self.bounds
+        };
+        connection.line.borrow_mut().outbox.push(frame, bounds)?;
         self.flusher.mark(connection, urgency);
         Ok(())
     }
@@ -238,6 +250,7 @@ impl Shard {
 
     /// Ends the memberships of a connection that will make no more.
     fn depart(self: &Rc<Self>, connection: &Rc<Connection>) {
+        self.not_here(connection);
         let left = self.groups.borrow_mut().leave_all(connection.id);
         if !left.is_empty() {
             let groups = self.groups.borrow();

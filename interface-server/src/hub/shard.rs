@@ -22,6 +22,7 @@ use super::connection::{Asking, Connection, Decision, Role};
 use super::emitter::Emitter;
 use super::flusher::Flusher;
 use super::ids::{IdMap, Ids};
+use super::presence::Presences;
 use super::signal::Signal;
 use super::ticker::Ticker;
 use super::topic::Phoenix;
@@ -53,6 +54,7 @@ pub(crate) struct Shard {
     pub(crate) cleanup: Cleanup,
     pub(crate) ticker: Ticker,
     pub(crate) watch: Watch,
+    pub(crate) presences: Presences,
     /// Tasks of sockets.
     pub(crate) sockets: TaskTracker,
     /// Set once the shard drains: idle HTTP connections end.
@@ -134,6 +136,7 @@ impl Shard {
             cleanup: Cleanup::default(),
             ticker: Ticker::default(),
             watch: Watch::default(),
+            presences: Presences::default(),
             sockets: TaskTracker::new(),
             draining: CancellationToken::new(),
             progress: Signal::default(),

@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use towpath_layer_core::ChannelLayer;
 
 use super::shard::Shard;
-use super::{Arrival, Hub, cleanup, descriptors, emitter, flusher, inbox, sweeper, ticker, watch};
+use super::{
+    Arrival, Hub, cleanup, descriptors, emitter, flusher, inbox, presence, sweeper, ticker, watch,
+};
 use crate::HttpService;
 use crate::config::ServerConfig;
 use crate::routes::Routes;
@@ -109,6 +111,7 @@ pub(crate) async fn run(
     loops.spawn_local(sweeper::run(Rc::clone(&shard)));
     loops.spawn_local(ticker::run(Rc::clone(&shard)));
     loops.spawn_local(watch::run(Rc::clone(&shard)));
+    loops.spawn_local(presence::run(Rc::clone(&shard)));
     loops.spawn_local(arrive(Rc::clone(&shard), arrivals));
     tokio::select! {
         biased;
@@ -144,6 +147,7 @@ async fn arrive(shard: Rc<Shard>, mut arrivals: mpsc::Receiver<Arrival>) {
             // Whoever asked may have stopped waiting.
             Arrival::Memberships(answer) => {
                 answer.send(shard.memberships()).unwrap_or_default();
+                shard.renew_presences();
             }
             Arrival::Drain { until, done } => {
                 let shard = Rc::clone(&shard);

@@ -191,7 +191,7 @@ impl Shard {
     }
 
     /// What a topic's consumer says to its client.
-    pub(crate) fn say(self: &Rc<Self>, topic: &Topic, reply: TopicReply) {
+    pub(crate) fn say_to(self: &Rc<Self>, topic: &Topic, reply: TopicReply) {
         match reply {
             TopicReply::Joined { response } => {
                 let response = response.into();
@@ -219,8 +219,11 @@ impl Shard {
                     turn,
                 );
             }),
-            // The first goes to a group, the second has ended the conversation.
-            TopicReply::Broadcast(_) | TopicReply::Presence(_) | TopicReply::Stop => {
+            // These go to a group, or have been done.
+            TopicReply::Broadcast(_)
+            | TopicReply::Presence(_)
+            | TopicReply::Tracking(_)
+            | TopicReply::Stop => {
                 self.count(Counter::Dropped);
             }
         }

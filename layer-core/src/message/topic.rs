@@ -76,8 +76,62 @@ pub enum TopicReply {
     /// Presences of the topic changed, for every shard with members in it; it goes
     /// through the topic's group.
     Presence(Box<Change>),
+    /// Who is here: presences of this conversation.
+    Tracking(Tracking),
     /// The topic ends for this client, in good order.
     Stop,
+}
+
+/// What a consumer asks for about who is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tracking {
+    /// This connection is present in a topic under a key, with that meta from
+    /// now on.
+    Track {
+        /// The topic.
+        topic: ByteString,
+        /// Who it is, a user's id for example.
+        key: ByteString,
+        /// JSON text of an object.
+        meta: ByteString,
+    },
+    /// It is not any more.
+    Untrack {
+        /// The topic.
+        topic: ByteString,
+        /// The key.
+        key: ByteString,
+    },
+    /// Its client is told who is present, and, if asked for, who joins and
+    /// leaves from then on.
+    Watch {
+        /// The topic.
+        topic: ByteString,
+        /// Whether changes are told.
+        diffs: bool,
+    },
+}
+
+impl Tracking {
+    /// The topic that it is about.
+    #[must_use]
+    pub const fn topic(&self) -> &ByteString {
+        match self {
+            Self::Track { topic, .. } | Self::Untrack { topic, .. } | Self::Watch { topic, .. } => {
+                topic
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        let more = match self {
+            Self::Track { key, meta, .. } => key.len() + meta.len(),
+            Self::Untrack { key, .. } => key.len(),
+            Self::Watch { .. } => 0,
+        };
+        self.topic().len() + more
+    }
 }
 
 /// A message of a topic for everybody who joined it, by way of the topic's group.
@@ -123,6 +177,7 @@ impl TopicReply {
             Self::Answer { response, .. } => response.len(),
             Self::Broadcast(broadcast) => broadcast.payload.len(),
             Self::Presence(change) => change.size(),
+            Self::Tracking(tracking) => tracking.size(),
             Self::Stop => 0,
         }
     }
@@ -134,7 +189,11 @@ impl TopicReply {
                 reference, status, ..
             } => reference.size() + status.len(),
             Self::Broadcast(broadcast) => broadcast.topic.len() + broadcast.event.len(),
-            Self::Joined { .. } | Self::Refused { .. } | Self::Presence(_) | Self::Stop => 0,
+            Self::Joined { .. }
+            | Self::Refused { .. }
+            | Self::Presence(_)
+            | Self::Tracking(_)
+            | Self::Stop => 0,
         }
     }
 }

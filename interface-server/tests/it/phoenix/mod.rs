@@ -5,4 +5,5 @@ mod broadcast;
 mod ending;
 mod joining;
 mod longpoll;
+mod presence;
 mod stage;

@@ -1,0 +1,132 @@
+//! The presences of one topic on one shard.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use towpath_layer_core::presence::{
+    Change, Local, Pending, PresenceLimits, Reading, Replica, Source,
+};
+use towpath_layer_core::{ChannelName, GroupName, LocalId};
+
+use super::upkeep::Nodes;
+use crate::hub::connection::Connection;
+use crate::hub::ids::IdMap;
+use crate::hub::shard::Seated;
+
+/// One topic.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) topic: ByteString,
+    /// Who joined the topic: whoever is told of changes is among them.
+    pub(super) group: GroupName,
+    /// Who is present: their memberships store it.
+    pub(super) store: GroupName,
+    pub(super) local: RefCell<Local>,
+    /// While somebody here watches.
+    pub(super) replica: RefCell<Option<Replica>>,
+    /// What is not announced yet.
+    pub(super) pending: RefCell<Pending>,
+    pub(super) watchers: RefCell<IdMap<Watcher>>,
+    /// What is to be stored and published, in order.
+    pub(super) ops: RefCell<VecDeque<Op>>,
+    pub(super) publishes: Cell<bool>,
+    /// The reading that is asked for, if it has not begun.
+    pub(super) wanted: Cell<Option<Reading>>,
+    pub(super) reads: Cell<bool>,
+    /// Whether an announcement is on its way.
+    pub(super) announces: Cell<bool>,
+    /// Whether something was published since the last beat.
+    pub(super) changed: Cell<bool>,
+}
+
+/// Who is told.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    pub(super) seated: Seated,
+    pub(super) diffs: bool,
+    /// Whether it has been told the state.
+    pub(super) told: bool,
+}
+
+/// A change on its way: what it is of is stored first.
+#[derive(Debug)]
+pub(super) struct Op {
+    pub(super) change: Change,
+    /// Whose presences are to be stored; everybody's without.
+    pub(super) of: Option<(LocalId, ChannelName)>,
+}
+
+impl Op {
+    pub(super) fn one(connection: &Connection, change: Change) -> Self {
+        Self {
+            change,
+            of: Some((connection.id, connection.channel.clone())),
+        }
+    }
+}
+
+impl Watcher {
+    pub(super) fn new(connection: &Rc<Connection>, meta: Bytes, diffs: bool) -> Self {
+        Self {
+            seated: Seated {
+                connection: Rc::clone(connection),
+                meta,
+            },
+            diffs,
+            told: false,
+        }
+    }
+}
+
+impl Room {
+    pub(super) fn new(
+        topic: &ByteString,
+        group: GroupName,
+        source: Source,
+        floor: u64,
+        limits: PresenceLimits,
+    ) -> Self {
+        Self {
+            topic: topic.clone(),
+            store: GroupName::presences(topic),
+            group,
+            local: RefCell::new(Local::new(source, floor, limits)),
+            replica: RefCell::default(),
+            pending: RefCell::default(),
+            watchers: RefCell::default(),
+            ops: RefCell::default(),
+            publishes: Cell::new(false),
+            wanted: Cell::new(None),
+            reads: Cell::new(false),
+            announces: Cell::new(false),
+            changed: Cell::new(false),
+        }
+    }
+
+    /// Begins a replica if there is none; what has to be read for it.
+    pub(super) fn begin(&self, held_max: usize, nodes: &Nodes) -> Option<Reading> {
+        let mut replica = self.replica.borrow_mut();
+        if replica.is_some() {
+            return None;
+        }
+        let (mut new, reading) = Replica::new(held_max);
+        for (node, incarnation) in nodes.gone() {
+            // It knows nobody yet: nobody leaves.
+            drop(new.source_gone(node, incarnation));
+        }
+        *replica = Some(new);
+        Some(reading)
+    }
+
+    /// Whether the room is of no use to anybody.
+    pub(super) fn is_idle(&self) -> bool {
+        self.local.borrow().is_empty()
+            && self.watchers.borrow().is_empty()
+            && self.ops.borrow().is_empty()
+            && !self.publishes.get()
+            && !self.changed.get()
+    }
+}
