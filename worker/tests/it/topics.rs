@@ -209,6 +209,24 @@ impl Room {
                 topic.push("number", &7).await?;
                 Ok(Answer::none())
             }
+            "outbox" => {
+                topic.outbox().group_text("watchers", "seen")?;
+                if payload.json::<Line>()?.body == "stop" {
+                    return Err(Error::rejected("stopped"));
+                }
+                Ok(Answer::none())
+            }
+            "frame" => {
+                let socket: towpath_worker::Socket = topic.extract().await?;
+                socket.text("a frame").await?;
+                Ok(Answer::none())
+            }
+            _ => self.listen(event, topic).await,
+        }
+    }
+
+    async fn listen(&mut self, event: &str, topic: &Topic) -> Result<Answer> {
+        match event {
             "subscribe" => {
                 topic.subscribe("news").await?;
                 Ok(Answer::none())
@@ -225,16 +243,10 @@ impl Room {
                 topic.tick_every(Duration::from_secs(1), "clock").await?;
                 Ok(Answer::none())
             }
-            "outbox" => {
-                topic.outbox().group_text("watchers", "seen")?;
-                if payload.json::<Line>()?.body == "stop" {
-                    return Err(Error::rejected("stopped"));
-                }
-                Ok(Answer::none())
-            }
-            "frame" => {
-                let socket: towpath_worker::Socket = topic.extract().await?;
-                socket.text("a frame").await?;
+            "remind" => {
+                topic.event("clock", &1).await?;
+                topic.event_after(Duration::ZERO, "clock", &2).await?;
+                topic.stop_ticking("clock").await?;
                 Ok(Answer::none())
             }
             _ => Err(topic.unknown(event)),
@@ -636,6 +648,18 @@ async fn ticks_are_started_and_unknown_events_end_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consumer_sends_events_to_itself_now_and_later() {
+    let play = Play::new().await;
+    let mut peer = play.member().await;
+    let turn = peer.push("remind", "{}").await.done();
+    let events = turn.replies.iter().filter_map(|reply| reply.event.as_ref());
+    let numbers = events.map(|event| event.content.decode().unwrap());
+    assert_eq!(numbers.collect::<Vec<u8>>(), [1, 2]);
+    let stopped = Reply::tick("clock", None).tick;
+    assert!(turn.replies.iter().any(|reply| reply.tick == stopped));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outbox_is_sent_unless_the_consumer_refuses() {
     let play = Play::new().await;
     let mut peer = play.member().await;
@@ -660,6 +684,7 @@ async fn the_end_is_told_with_its_reason() {
         ("disconnected", "Disconnected"),
         ("inactive", "Inactive"),
         ("draining", "Draining"),
+        ("stopped", "Stopped"),
         ("bored", "Other(\"bored\")"),
     ] {
         let mut peer = play.member().await;
