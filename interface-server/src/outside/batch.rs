@@ -13,6 +13,7 @@ use super::handle::Api;
 use super::message::DeliveryAnswer;
 use super::problem::Problem;
 use super::send::{Cancel, Cancelled, GroupSend, Send, Sending, Sent};
+use super::topics::{TopicBroadcast, TopicDisconnect};
 
 /// Operations, done in their order. They are not one: what fails leaves the
 /// others as they are.
@@ -32,6 +33,10 @@ enum BatchOperation {
     Send(Box<Send>),
     /// As `/v1/group-send`.
     GroupSend(Box<GroupSend>),
+    /// As `/v1/topic-broadcast`.
+    TopicBroadcast(Box<TopicBroadcast>),
+    /// As `/v1/topic-disconnect`.
+    TopicDisconnect(TopicDisconnect),
     /// As `/v1/add`.
     Add(Add),
     /// As `/v1/discard`.
@@ -62,7 +67,7 @@ enum OperationResult {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Answer {
-    /// Of `group_send`.
+    /// Of `group_send`, `topic_broadcast` and `topic_disconnect`.
     Delivery(DeliveryAnswer),
     /// Of `cancel`.
     Cancelled(Cancelled),
@@ -99,6 +104,8 @@ impl BatchOperation {
         match self {
             Self::Send(_) => "send",
             Self::GroupSend(_) => "group_send",
+            Self::TopicBroadcast(_) => "topic_broadcast",
+            Self::TopicDisconnect(_) => "topic_disconnect",
             Self::Add(_) => "add",
             Self::Discard(_) => "discard",
             Self::Cancel(_) => "cancel",
@@ -179,6 +186,8 @@ enum Step {
 enum Alone {
     Later(Sending),
     GroupSend(Box<GroupSend>),
+    TopicBroadcast(Box<TopicBroadcast>),
+    TopicDisconnect(TopicDisconnect),
     Add(Add),
     Discard(Discard),
     Cancel(Cancel),
@@ -192,6 +201,8 @@ fn gather(api: &Api, operation: BatchOperation) -> Step {
             Err(problem) => Step::Refused(problem),
         },
         BatchOperation::GroupSend(send) => Step::Alone(Alone::GroupSend(send)),
+        BatchOperation::TopicBroadcast(send) => Step::Alone(Alone::TopicBroadcast(send)),
+        BatchOperation::TopicDisconnect(end) => Step::Alone(Alone::TopicDisconnect(end)),
         BatchOperation::Add(add) => Step::Alone(Alone::Add(add)),
         BatchOperation::Discard(discard) => Step::Alone(Alone::Discard(discard)),
         BatchOperation::Cancel(cancel) => Step::Alone(Alone::Cancel(cancel)),
@@ -205,6 +216,12 @@ impl Alone {
             Self::Later(send) => OperationResult::of(send.perform(layer).await, Answer::Sent),
             Self::GroupSend(send) => {
                 OperationResult::of(send.perform(layer).await, Answer::Delivery)
+            }
+            Self::TopicBroadcast(send) => {
+                OperationResult::of(send.perform(layer).await, Answer::Delivery)
+            }
+            Self::TopicDisconnect(end) => {
+                OperationResult::of(end.perform(layer).await, Answer::Delivery)
             }
             Self::Add(add) => OperationResult::of(add.perform(layer).await, Answer::Done),
             Self::Discard(discard) => {

@@ -21,7 +21,7 @@ use super::encoding::{Encoding, LINES};
 use super::page::LIMIT_MAX;
 use super::problem::{self, Problem};
 use super::routes::{Operation, ROUTES, Route};
-use super::{answer, batch, event, groups, message, receive, send, statistics};
+use super::{answer, batch, event, groups, message, receive, send, statistics, topics};
 
 const DESCRIPTION: &str = "Sends, receives and reads groups of a Towpath layer. Bodies are JSON or \
 MessagePack, by `Content-Type` and `Accept`; binary data is base64 text in JSON and bin in \
@@ -151,6 +151,8 @@ fn takes(operation: Operation, schemas: &mut Schemas) -> Option<Ref> {
     match operation {
         Operation::Send => Some(named::<send::Send>(schemas)),
         Operation::GroupSend => Some(named::<send::GroupSend>(schemas)),
+        Operation::TopicBroadcast => Some(named::<topics::TopicBroadcast>(schemas)),
+        Operation::TopicDisconnect => Some(named::<topics::TopicDisconnect>(schemas)),
         Operation::Add => Some(named::<groups::Add>(schemas)),
         Operation::Discard => Some(named::<groups::Discard>(schemas)),
         Operation::Cancel => Some(named::<send::Cancel>(schemas)),
@@ -172,7 +174,9 @@ fn takes(operation: Operation, schemas: &mut Schemas) -> Option<Ref> {
 fn gives(operation: Operation, schemas: &mut Schemas) -> Ref {
     match operation {
         Operation::Send => named::<send::Sent>(schemas),
-        Operation::GroupSend => named::<message::DeliveryAnswer>(schemas),
+        Operation::GroupSend | Operation::TopicBroadcast | Operation::TopicDisconnect => {
+            named::<message::DeliveryAnswer>(schemas)
+        }
         Operation::Cancel => named::<send::Cancelled>(schemas),
         Operation::Batch => named::<batch::Results>(schemas),
         Operation::Receive => named::<event::Messages>(schemas),

@@ -19,6 +19,7 @@ use super::handle::Api;
 use super::message::encoded_meta;
 use super::page::{Page, SortedPage, query};
 use super::problem::Problem;
+use super::topics;
 use super::value::{Any, present};
 use crate::{BoxBody, BoxError};
 
@@ -27,9 +28,13 @@ use crate::{BoxBody, BoxError};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Add {
-    /// The group.
-    #[schema(value_type = String)]
-    group: GroupName,
+    /// The group; or else `topic`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    group: Option<GroupName>,
+    /// The topic, or the id of a socket, whose group it is.
+    #[serde(default)]
+    topic: Option<String>,
     /// The connection's reply channel.
     #[schema(value_type = String)]
     channel: ChannelName,
@@ -43,10 +48,13 @@ pub(super) struct Add {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Discard {
-    /// The group; without it, all of the connection's groups.
+    /// The group; without it and `topic`, all of the connection's groups.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     group: Option<GroupName>,
+    /// The topic, or the id of a socket, whose group it is.
+    #[serde(default)]
+    topic: Option<String>,
     /// The connection's reply channel.
     #[schema(value_type = String)]
     channel: ChannelName,
@@ -106,15 +114,16 @@ pub(super) struct Membership {
 
 impl Add {
     pub(super) async fn perform(self, layer: &dyn ChannelLayer) -> Result<Done, Problem> {
+        let group = topics::group(self.group, self.topic.as_deref())?;
         let meta = encoded_meta(self.meta.as_ref());
-        layer.group_add(&self.group, &self.channel, meta).await?;
+        layer.group_add(&group, &self.channel, meta).await?;
         Ok(Done {})
     }
 }
 
 impl Discard {
     pub(super) async fn perform(self, layer: &dyn ChannelLayer) -> Result<Done, Problem> {
-        match self.group {
+        match topics::group_if_named(self.group, self.topic.as_deref())? {
             Some(group) => layer.group_discard(&group, &self.channel).await?,
             None => layer.discard_all(&self.channel).await?,
         }

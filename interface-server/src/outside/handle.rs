@@ -19,7 +19,7 @@ use super::problem::{Kind, Problem};
 use super::receivers::Receivers;
 use super::routes::{Found, Operation, find};
 use super::token::Tokens;
-use super::{batch, document, groups, receive, send, statistics};
+use super::{batch, document, groups, receive, send, statistics, topics};
 use crate::BoxBody;
 use crate::transport::respond::body;
 
@@ -107,6 +107,14 @@ impl Api {
             Operation::GroupSend => {
                 let send: send::GroupSend = call.body()?;
                 value(call, &send.perform(layer).await?)
+            }
+            Operation::TopicBroadcast => {
+                let broadcast: topics::TopicBroadcast = call.body()?;
+                value(call, &broadcast.perform(layer).await?)
+            }
+            Operation::TopicDisconnect => {
+                let disconnect: topics::TopicDisconnect = call.body()?;
+                value(call, &disconnect.perform(layer).await?)
             }
             Operation::Add => {
                 let add: groups::Add = call.body()?;

@@ -3,9 +3,7 @@
 use bytestring::ByteString;
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
-use towpath_layer_core::{
-    Accept, Application, Close, Deny, Frame, GroupName, Headers, NodeId, Taken,
-};
+use towpath_layer_core::{Accept, Application, Close, Deny, Frame, Headers, NodeId, Taken};
 use utoipa::ToSchema;
 
 use super::blob::Blob;
@@ -218,42 +216,6 @@ fn latin1(text: &str) -> Option<Vec<u8>> {
 /// Bytes of a handshake as text: each byte one character, so that none is lost.
 pub(super) fn from_latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
-}
-
-/// One change of the memberships of an event's own connection, repeated in its
-/// completion so that it survives the loss of the backend.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[schema(as = GroupChange)]
-pub(super) enum ChangeBody {
-    /// It joined.
-    Add {
-        /// The group.
-        #[schema(value_type = String)]
-        group: GroupName,
-        /// The membership's metadata.
-        #[serde(default)]
-        #[schema(value_type = Any, required = false)]
-        meta: Option<Any>,
-    },
-    /// It left.
-    Discard {
-        /// The group.
-        #[schema(value_type = String)]
-        group: GroupName,
-    },
-}
-
-impl From<ChangeBody> for towpath_layer_core::GroupChange {
-    fn from(change: ChangeBody) -> Self {
-        match change {
-            ChangeBody::Add { group, meta } => Self::Add {
-                group,
-                meta: encoded_meta(meta.as_ref()),
-            },
-            ChangeBody::Discard { group } => Self::Discard { group },
-        }
-    }
 }
 
 /// Metadata as a consumer in Rust would have encoded it; nothing for nothing.

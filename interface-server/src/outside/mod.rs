@@ -31,6 +31,8 @@ mod server;
 mod span;
 mod statistics;
 mod token;
+mod topic_reply;
+mod topics;
 mod value;
 
 pub use limits::ApiLimits;

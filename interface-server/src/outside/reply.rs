@@ -1,12 +1,14 @@
 //! What a client tells one connection, as a reply.
 
 use serde::Deserialize;
-use towpath_layer_core::{Completion, Limits, Outcome};
+use towpath_layer_core::{Completion, GroupChange, GroupName, Limits, Outcome};
 use utoipa::ToSchema;
 
 use super::blob::Blob;
-use super::message::ChangeBody;
+use super::message::encoded_meta;
 use super::problem::{Kind, Problem};
+use super::topics;
+use super::value::Any;
 
 /// Ends an event: the consumer has returned.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -66,10 +68,68 @@ impl CompletionBody {
                 .at("completion.outcome.done.session")
                 .expecting(format!("at most {} bytes", limits.session_size_max)));
         }
+        let change = |(index, change): (usize, ChangeBody)| {
+            let place = format!("completion.groups[{index}]");
+            let change = change.into_change();
+            change.map_err(|problem| problem.within(&place))
+        };
+        let groups = self.groups.into_iter().enumerate().map(change);
         Ok(Completion {
             attempt: self.attempt,
             outcome,
-            groups: self.groups.into_iter().map(Into::into).collect(),
+            groups: groups.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+/// One change of the memberships of an event's own connection, repeated in its
+/// completion so that it survives the loss of the backend.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = GroupChange)]
+enum ChangeBody {
+    /// It joined.
+    Add {
+        /// The group; or else `topic`.
+        #[serde(default)]
+        #[schema(value_type = Option<String>)]
+        group: Option<GroupName>,
+        /// The topic, or the id of a socket, whose group it is.
+        #[serde(default)]
+        topic: Option<String>,
+        /// The membership's metadata.
+        #[serde(default)]
+        #[schema(value_type = Any, required = false)]
+        meta: Option<Any>,
+    },
+    /// It left.
+    Discard {
+        /// The group; or else `topic`.
+        #[serde(default)]
+        #[schema(value_type = Option<String>)]
+        group: Option<GroupName>,
+        /// The topic, or the id of a socket, whose group it is.
+        #[serde(default)]
+        topic: Option<String>,
+    },
+}
+
+impl ChangeBody {
+    fn into_change(self) -> Result<GroupChange, Problem> {
+        match self {
+            Self::Add { group, topic, meta } => {
+                let group = topics::group(group, topic.as_deref());
+                Ok(GroupChange::Add {
+                    group: group.map_err(|problem| problem.within("add"))?,
+                    meta: encoded_meta(meta.as_ref()),
+                })
+            }
+            Self::Discard { group, topic } => {
+                let group = topics::group(group, topic.as_deref());
+                Ok(GroupChange::Discard {
+                    group: group.map_err(|problem| problem.within("discard"))?,
+                })
+            }
+        }
     }
 }

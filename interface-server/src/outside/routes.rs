@@ -11,6 +11,8 @@ pub(super) enum Operation {
     OpenApi,
     Send,
     GroupSend,
+    TopicBroadcast,
+    TopicDisconnect,
     Add,
     Discard,
     Cancel,
@@ -53,6 +55,8 @@ macro_rules! routes {
 routes! {
     Send POST "/v1/send" "Send to a channel, now or later" "Typed content for a consumer to a shared or single-reader channel; frames and more to a reply channel. A full channel is answered with 429, and nothing was enqueued.";
     GroupSend POST "/v1/group-send" "Send to every member of a group" "It never fails because a member is full; the answer says what became of it.";
+    TopicBroadcast POST "/v1/topic-broadcast" "Send to everybody who has joined a topic" "Each client reads it as it reads its topics; to a plain WebSocket, and to a client of version 1, no bytes are written. It never fails because a member is full; the answer says what became of it.";
+    TopicDisconnect POST "/v1/topic-disconnect" "End every socket of an id" "With 1001, on every node: its clients connect again.";
     Add POST "/v1/add" "Make a connection a member of a group" "";
     Discard POST "/v1/discard" "End a membership, or all of a connection" "";
     Cancel POST "/v1/cancel" "Cancel a message that waits for its time" "";
@@ -129,6 +133,8 @@ impl Operation {
         match self {
             Self::Send
             | Self::GroupSend
+            | Self::TopicBroadcast
+            | Self::TopicDisconnect
             | Self::Add
             | Self::Discard
             | Self::Cancel
@@ -152,6 +158,8 @@ impl Operation {
             Self::OpenApi => "openapi",
             Self::Send => "send",
             Self::GroupSend => "group_send",
+            Self::TopicBroadcast => "topic_broadcast",
+            Self::TopicDisconnect => "topic_disconnect",
             Self::Add => "add",
             Self::Discard => "discard",
             Self::Cancel => "cancel",

@@ -15,11 +15,12 @@ use super::message::{
 use super::problem::Problem;
 use super::reply::CompletionBody;
 use super::span::Span;
+use super::topic_reply::{TopicReplyBody, said};
 use super::value::{Any, present};
 
 /// Sends to a channel: `content` to a shared or single-reader channel, any of
 /// the other parts to a reply channel. The parts are done in the order `taken`,
-/// `accept`, `deny`, frame, `event`, `tick`, `close`, `completion`.
+/// `accept`, `deny`, frame, `topic`, `event`, `tick`, `close`, `completion`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Send {
@@ -40,6 +41,9 @@ pub(super) struct Send {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Any, required = false)]
     json: Option<Any>,
+    /// What a topic's client is told, in this order.
+    #[serde(default)]
+    topic: Vec<TopicReplyBody>,
     /// An event for the connection's own consumer.
     #[serde(default)]
     event: Option<EventBody>,
@@ -99,8 +103,8 @@ impl Send {
                 return Err(Problem::value(
                     "content",
                     "a reply channel leads to a connection, not to a consumer",
-                    "text, bytes, json, event, tick, close, accept, deny, taken or completion, \
-                     and no content",
+                    "text, bytes, json, topic, event, tick, close, accept, deny, taken or \
+                     completion, and no content",
                 ));
             }
             (_, Some(content), false) => Message::Custom(content.to_content()),
@@ -134,7 +138,7 @@ impl Send {
                 .transpose()?
                 .map(Box::new),
             frame: frame(self.text, self.bytes, self.json)?,
-            topic: Vec::new(),
+            topic: said(self.topic)?,
             poll: None,
             event: self.event.map(|event| Box::new(event.into_application())),
             tick: self.tick.map(|tick| {
@@ -205,7 +209,6 @@ impl GroupSend {
     pub(super) async fn perform(self, layer: &dyn ChannelLayer) -> Result<DeliveryAnswer, Problem> {
         let reply = Reply {
             frame: frame(self.text, self.bytes, self.json)?,
-            topic: Vec::new(),
             event: self.event.map(|event| Box::new(event.into_application())),
             close: self.close.map(CloseBody::into_close).transpose()?,
             ..Reply::default()

@@ -46,6 +46,10 @@ async fn every_operation_is_as_the_document_says() {
     outside
         .done("/v1/discard", &json!({"group": "room", "channel": member}))
         .await;
+    let broadcast = json!({"topic": "room:1", "event": "news", "payload": {}});
+    outside.done("/v1/topic-broadcast", &broadcast).await;
+    let disconnect = json!({"socket": "user:1"});
+    outside.done("/v1/topic-disconnect", &disconnect).await;
     let later = json!({"channel": "jobs", "content": 1, "delay": "1h"});
     let key = outside.done("/v1/send", &later).await["key"].clone();
     outside.done("/v1/cancel", &json!({ "key": key })).await;
@@ -53,6 +57,8 @@ async fn every_operation_is_as_the_document_says() {
         {"send": {"channel": "jobs", "content": null}},
         {"send": later},
         {"group_send": {"group": "room", "json": [1]}},
+        {"topic_broadcast": broadcast},
+        {"topic_disconnect": disconnect},
         {"add": add},
         {"discard": {"channel": member}},
         {"cancel": {"key": key}},

@@ -15,9 +15,11 @@ use super::outsider::{Outside, TOKEN};
 use crate::client::Raw;
 use crate::rig::within;
 
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 11] = [
     "/v1/send",
     "/v1/group-send",
+    "/v1/topic-broadcast",
+    "/v1/topic-disconnect",
     "/v1/add",
     "/v1/discard",
     "/v1/cancel",
@@ -78,6 +80,15 @@ fn value() -> impl Strategy<Value = Packed> {
         "groups",
         "headers",
         "status",
+        "topic",
+        "payload",
+        "except",
+        "socket",
+        "joined",
+        "push",
+        "answer",
+        "response",
+        "reference",
     ]);
     leaf.prop_recursive(5, 40, 6, move |inner| {
         prop_oneof![

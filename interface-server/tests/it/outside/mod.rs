@@ -9,4 +9,5 @@ mod polls;
 mod refusals;
 mod sends;
 mod stopping;
+mod topics;
 mod workers;
