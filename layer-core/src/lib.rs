@@ -52,7 +52,7 @@ pub use limits::Limits;
 pub use message::{
     Accept, Application, Broadcast, Close, Completion, Content, ContentError, Deny, Event,
     EventKind, Frame, GroupChange, Handshake, Headers, Join, Message, Outcome, Poll, PollAnswer,
-    PollFrom, Push, Reference, Reply, Taken, Tick, TopicReply, Tracking, channels,
+    PollFrom, Push, Reference, Reply, Resume, Taken, Tick, TopicReply, Tracking, channels,
 };
 pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
 pub use statistics::{ChannelStatistics, Counter, Statistics};

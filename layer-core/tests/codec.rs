@@ -13,8 +13,8 @@ use towpath_layer_core::presence::{Change, ChangeKind, Entry, Source};
 use towpath_layer_core::{
     Application, Broadcast, ChannelName, CodecError, Completion, Content, Event, EventKind, Frame,
     GroupChange, GroupName, Handshake, InboxEntry, Join, LocalId, Message, MessageId, NodeId,
-    Outcome, Poll, PollAnswer, PollFrom, Position, Push, Reference, Reply, SeededEntropy, Taken,
-    Tick, TopicReply, Tracking, decode, encode,
+    Outcome, Poll, PollAnswer, PollFrom, Position, Push, Reference, Reply, Resume, SeededEntropy,
+    Taken, Tick, TopicReply, Tracking, decode, encode,
 };
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -126,6 +126,16 @@ fn topic_reply() -> impl Strategy<Value = TopicReply> {
         ),
         presence().prop_map(|change| TopicReply::Presence(Box::new(change))),
         tracking().prop_map(TopicReply::Tracking),
+        any::<(String, Option<String>, u32, Option<String>)>().prop_map(
+            |(topic, last_seen_id, latest, stream)| {
+                TopicReply::Resume(Box::new(Resume {
+                    topic: topic.into(),
+                    last_seen_id: last_seen_id.map(Into::into),
+                    latest,
+                    stream: stream.map(Into::into),
+                }))
+            }
+        ),
         Just(TopicReply::Stop),
     ]
 }

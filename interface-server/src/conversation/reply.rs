@@ -99,6 +99,13 @@ impl Conversation {
                 turn.push(Action::Topic(said));
             }
             (TopicReply::Joined { .. }, Stage::Left) => self.accepted = true,
+            // A plain WebSocket is accepted before it is told where it stands.
+            (TopicReply::Joined { .. }, Stage::Open) if self.topic.is_none() => {
+                turn.push(Action::Topic(said));
+            }
+            (TopicReply::Resume(_), Stage::Asking | Stage::Open) => {
+                turn.push(Action::Topic(said));
+            }
             (TopicReply::Refused { .. }, Stage::Asking) => {
                 self.stage = Stage::Shut;
                 self.waiting.clear();

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
-use towpath_layer_core::{Application, Broadcast, Content, Counter, Frame, GroupName, Push, Reply};
+use towpath_layer_core::{
+    Application, Broadcast, Content, Counter, Frame, GroupName, Position, Push, Reply,
+};
 
 use super::connection::Connection;
 use super::flusher::Urgency;
@@ -15,6 +17,7 @@ use super::shard::{Seated, Shard};
 use crate::protocol::close;
 use crate::protocol::frame::OutFrame;
 use crate::protocol::phoenix::{self, Carries, Payload, Serializer};
+use crate::protocol::position;
 use crate::transport::outbox::NotTaken;
 
 /// The event that ends every socket with an id, sent to the id as a topic
@@ -55,10 +58,16 @@ pub(super) struct Fanout<'a> {
 }
 
 impl<'a> Fanout<'a> {
-    pub(super) fn new(broadcast: &'a Broadcast) -> Self {
+    pub(super) fn new(broadcast: &'a Broadcast, position: Option<Position>) -> Self {
+        let payload = match (&broadcast.payload, position) {
+            (Frame::Text(json), Some(position)) => {
+                Payload::Json(position::in_message(json, position))
+            }
+            (payload, _) => payload.clone().into(),
+        };
         Self {
             broadcast,
-            payload: broadcast.payload.clone().into(),
+            payload,
             written: SmallVec::new(),
             heard: None,
         }
@@ -82,7 +91,7 @@ impl<'a> Fanout<'a> {
             if speech.mount.intercepts(topic.route, &broadcast.event) {
                 return Delivery::Intercepted(Push {
                     event: broadcast.event.clone(),
-                    payload: broadcast.payload.clone(),
+                    payload: self.payload.clone().into(),
                     reference: None,
                 });
             }
@@ -141,26 +150,34 @@ impl<'a> Fanout<'a> {
                 return None;
             }
         };
-        Some(OutFrame::data(&match (form, frame) {
-            (Form::Plain(stream), Frame::Text(text)) if !stream.is_empty() => {
-                wrapped(stream, &text)
-            }
-            (_, frame) => frame,
-        }))
+        let frame = match form {
+            Form::Plain(stream) => for_stream(&String::from_utf8_lossy(stream), frame),
+            Form::Phoenix(..) => frame,
+        };
+        Some(OutFrame::data(&frame))
     }
 }
 
-/// A frame for one stream of a demultiplexed socket.
-fn wrapped(stream: &Bytes, text: &str) -> Frame {
-    let stream = String::from_utf8_lossy(stream);
-    let stream = serde_json::Value::from(stream);
-    Frame::Text(format!(r#"{{"stream":{stream},"payload":{text}}}"#).into())
+/// A frame for one stream of a demultiplexed socket, or for a socket without.
+pub(super) fn for_stream(stream: &str, frame: Frame) -> Frame {
+    match frame {
+        Frame::Text(text) if !stream.is_empty() => {
+            let stream = serde_json::Value::from(stream);
+            Frame::Text(format!(r#"{{"stream":{stream},"payload":{text}}}"#).into())
+        }
+        frame => frame,
+    }
 }
 
 impl Shard {
     /// Brings a topic's message to every member here.
-    pub(super) fn fan_out(self: &Rc<Self>, group: &GroupName, broadcast: &Broadcast) {
-        let mut fanout = Fanout::new(broadcast);
+    pub(super) fn fan_out(
+        self: &Rc<Self>,
+        group: &GroupName,
+        broadcast: &Broadcast,
+        position: Option<Position>,
+    ) {
+        let mut fanout = Fanout::new(broadcast, position);
         let mut later: SmallVec<[(Rc<Connection>, Delivery); 8]> = SmallVec::new();
         let mut sent = 0;
         let urgency = {
@@ -169,12 +186,17 @@ impl Shard {
             let urgency = inbox::urgency(members.len());
             for (_, seated) in members {
                 let connection = &seated.connection;
+                if connection.has_seen(position) {
+                    continue;
+                }
                 match fanout.to(seated) {
                     Delivery::Nothing => {}
-                    Delivery::Frame(frame) => match self.put(connection, frame.clone(), urgency) {
-                        Ok(()) => sent += 1,
-                        Err(_) => later.push((Rc::clone(connection), Delivery::Frame(frame))),
-                    },
+                    Delivery::Frame(frame) if !connection.holds() => {
+                        match self.put(connection, frame.clone(), urgency) {
+                            Ok(()) => sent += 1,
+                            Err(_) => later.push((Rc::clone(connection), Delivery::Frame(frame))),
+                        }
+                    }
                     other => later.push((Rc::clone(connection), other)),
                 }
             }
@@ -182,19 +204,23 @@ impl Shard {
         };
         self.metrics.frames_out.increment(sent);
         for (connection, delivery) in later {
-            self.deliver(&connection, delivery, urgency, 0);
+            self.deliver(&connection, delivery, position, urgency, 0);
         }
     }
 
-    /// Does what is to be done for one member; `more` bytes may wait for it
-    /// beyond what its outbox holds.
+    /// Does what is to be done for one member, once its join is answered; `more`
+    /// bytes may wait for it beyond what its outbox holds.
     pub(super) fn deliver(
         self: &Rc<Self>,
         connection: &Rc<Connection>,
         delivery: Delivery,
+        position: Option<Position>,
         urgency: Urgency,
         more: usize,
     ) {
+        if connection.holds() {
+            return self.hold(connection, delivery, position);
+        }
         match delivery {
             Delivery::Nothing => {}
             Delivery::Frame(frame) => match self.put_more(connection, frame, urgency, more) {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
-use towpath_layer_core::{ChannelName, GroupName, Headers, LocalId};
+use towpath_layer_core::{ChannelName, GroupName, Headers, LocalId, Position};
 
 use super::flusher::Marks;
+use super::hold::Hold;
 use super::signal::Signal;
 use super::topic::{Phoenix, Topic};
 use crate::conversation::Conversation;
@@ -77,6 +78,10 @@ pub(crate) struct Connection {
     /// If it is a socket that speaks Phoenix.
     pub(crate) phoenix: Option<Box<Phoenix>>,
     topic: Option<Box<Topic>>,
+    /// What waits until its join is answered.
+    pub(crate) hold: RefCell<Option<Box<Hold>>>,
+    /// Published messages up to this one it has been told, or is not to be.
+    pub(crate) seen: Cell<Option<Position>>,
     pub(crate) asking: RefCell<Option<Asking>>,
     pub(crate) line: RefCell<Line>,
     /// In which lists of sockets to write to it is.
@@ -131,6 +136,8 @@ impl Connection {
             channel,
             conversation: RefCell::new(conversation),
             held: Cell::new(topic.is_none()),
+            hold: RefCell::new(topic.as_ref().map(|_| Box::default())),
+            seen: Cell::new(None),
             phoenix,
             topic,
             asking: RefCell::new(asking),
@@ -151,6 +158,14 @@ impl Connection {
     /// What it has if it is one topic of a socket.
     pub(crate) fn topic(&self) -> Option<&Topic> {
         self.topic.as_deref()
+    }
+
+    /// Whether it has been told of what was published at a position.
+    pub(crate) fn has_seen(&self, at: Option<Position>) -> bool {
+        let (Some(at), Some(seen)) = (at, self.seen.get()) else {
+            return false;
+        };
+        at.epoch == seen.epoch && at.offset <= seen.offset
     }
 
     /// What it has if its client polls.

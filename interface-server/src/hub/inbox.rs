@@ -73,7 +73,10 @@ impl Shard {
                 }
                 (None, None) => self.count(Counter::Dropped),
             },
-            InboxEntry::Group { group, reply } => self.group(&group, &reply),
+            InboxEntry::Group { group, reply } => match reply.position.as_deref().copied() {
+                Some(position) => self.published(group, position, reply),
+                None => self.tell_group(&group, &reply),
+            },
             InboxEntry::Join { group, to, meta } => self.join(group, to, meta),
             InboxEntry::Leave { group, to } => {
                 if let Some(connection) = self.connection(to) {
@@ -119,10 +122,13 @@ impl Shard {
     }
 
     /// A message for every member here: encoded once, shared by all outboxes.
-    fn group(self: &Rc<Self>, group: &GroupName, reply: &Reply) {
+    pub(super) fn tell_group(self: &Rc<Self>, group: &GroupName, reply: &Reply) {
         for said in &reply.topic {
             match said {
-                TopicReply::Broadcast(broadcast) => self.fan_out(group, broadcast),
+                TopicReply::Broadcast(broadcast) => {
+                    let position = reply.position.as_deref().copied();
+                    self.fan_out(group, broadcast, position);
+                }
                 TopicReply::Presence(change) => self.presence_changed(group, change),
                 // Only a conversation's own consumer says these.
                 _ => self.count(Counter::Dropped),

@@ -15,7 +15,7 @@ use crate::conversation::{Action, Reading};
 use crate::metrics;
 use crate::protocol::close;
 use crate::protocol::frame::OutFrame;
-use crate::protocol::phoenix::{JoinOutcome, Leaving as Leaves, Payload};
+use crate::protocol::phoenix::Leaving as Leaves;
 use crate::transport::outbox::{Bounds, NotTaken};
 
 impl Shard {
@@ -34,17 +34,17 @@ impl Shard {
                 }
                 Action::Accept(accept) => self.accept(connection, accept),
                 Action::Refuse(refusal) => match connection.topic() {
-                    Some(topic) => self.join_failed(topic, &refusal),
+                    Some(topic) => {
+                        connection.hold.take();
+                        self.join_failed(topic, &refusal);
+                    }
                     None => {
                         self.decide(connection, Decision::Refuse(refusal));
                     }
                 },
                 Action::Send(frame) => self.send(connection, &frame),
                 Action::Topic(TopicReply::Tracking(tracking)) => self.track(connection, tracking),
-                Action::Topic(said) => match connection.topic() {
-                    Some(topic) => self.say_to(topic, said),
-                    None => self.count(Counter::Dropped),
-                },
+                Action::Topic(said) => self.said(connection, said),
                 Action::Close {
                     code,
                     reason,
@@ -110,9 +110,9 @@ impl Shard {
     }
 
     fn accept(self: &Rc<Self>, connection: &Rc<Connection>, mut accept: Accept) {
-        if let Some(topic) = connection.topic() {
-            let response = Payload::empty();
-            return self.joined(topic, JoinOutcome::Joined { response });
+        if connection.topic().is_some() {
+            let response = Frame::Text(ByteString::from_static("{}"));
+            return self.said(connection, TopicReply::Joined { response });
         }
         if connection.phoenix.is_some() && accept.subprotocol.is_none() {
             accept.subprotocol = self.phoenix_subprotocol(connection);
@@ -257,6 +257,7 @@ impl Shard {
             let mut index = self.hub.index.lock();
             for group in &left {
                 if groups.members(group).is_empty() {
+                    self.courses.borrow_mut().remove(group);
                     index.emptied(group, self.number);
                 }
             }

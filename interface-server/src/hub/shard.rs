@@ -1,6 +1,7 @@
 //! One thread's connections and its part of every group.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,11 +15,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, Counter, EventKind, Frame, GroupTable, LocalId, Poll, channels,
+    ChannelLayer, ChannelName, Counter, EventKind, Frame, GroupName, GroupTable, LocalId, Poll,
+    channels,
 };
 
 use super::cleanup::Cleanup;
 use super::connection::{Asking, Connection, Decision, Role};
+use super::course::Course;
 use super::emitter::Emitter;
 use super::flusher::Flusher;
 use super::ids::{IdMap, Ids};
@@ -55,6 +58,10 @@ pub(crate) struct Shard {
     pub(crate) ticker: Ticker,
     pub(crate) watch: Watch,
     pub(crate) presences: Presences,
+    /// Groups that keep their history, as far as somebody here has resumed.
+    pub(super) courses: RefCell<HashMap<GroupName, Course>>,
+    /// Those of them of which something is missing.
+    pub(super) fetching: RefCell<HashSet<GroupName>>,
     /// Tasks of sockets.
     pub(crate) sockets: TaskTracker,
     /// Set once the shard drains: idle HTTP connections end.
@@ -137,6 +144,8 @@ impl Shard {
             ticker: Ticker::default(),
             watch: Watch::default(),
             presences: Presences::default(),
+            courses: RefCell::default(),
+            fetching: RefCell::default(),
             sockets: TaskTracker::new(),
             draining: CancellationToken::new(),
             progress: Signal::default(),

@@ -223,6 +223,7 @@ impl Shard {
             TopicReply::Broadcast(_)
             | TopicReply::Presence(_)
             | TopicReply::Tracking(_)
+            | TopicReply::Resume(_)
             | TopicReply::Stop => {
                 self.count(Counter::Dropped);
             }

@@ -12,7 +12,7 @@ pub use content::{Content, ContentError, Frame};
 pub use event::{Application, Event, EventKind, Handshake, Headers, channels};
 pub use poll::{Poll, PollAnswer, PollFrom};
 pub use reply::{Accept, Close, Completion, Deny, GroupChange, Outcome, Reply, Taken, Tick};
-pub use topic::{Broadcast, Join, Push, Reference, TopicReply, Tracking};
+pub use topic::{Broadcast, Join, Push, Reference, Resume, TopicReply, Tracking};
 
 /// What a channel carries.
 ///

@@ -76,10 +76,31 @@ pub enum TopicReply {
     /// Presences of the topic changed, for every shard with members in it; it goes
     /// through the topic's group.
     Presence(Box<Change>),
+    /// What the client has missed goes behind the answer to its join.
+    Resume(Box<Resume>),
     /// Who is here: presences of this conversation.
     Tracking(Tracking),
     /// The topic ends for this client, in good order.
     Stop,
+}
+
+/// A client that joins wants what it has missed, or a part of what was said
+/// before. It stands before the answer to the join; the interface server adds
+/// to that where the client stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The topic.
+    pub topic: ByteString,
+    /// What the client has seen last, as it says: the text of a
+    /// [`Position`](crate::Position).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_id: Option<ByteString>,
+    /// How many of the latest messages one is told that has seen none.
+    pub latest: u32,
+    /// For a plain WebSocket, which has not joined the topic's group yet: the
+    /// stream of a demultiplexer, or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<ByteString>,
 }
 
 /// What a consumer asks for about who is here.
@@ -163,6 +184,13 @@ impl Push {
     }
 }
 
+impl Resume {
+    fn size(&self) -> usize {
+        let text = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
+        self.topic.len() + text(&self.last_seen_id) + text(&self.stream)
+    }
+}
+
 impl Join {
     pub(super) fn size(&self) -> usize {
         self.socket.len()
@@ -178,6 +206,7 @@ impl TopicReply {
             Self::Broadcast(broadcast) => broadcast.payload.len(),
             Self::Presence(change) => change.size(),
             Self::Tracking(tracking) => tracking.size(),
+            Self::Resume(resume) => resume.size(),
             Self::Stop => 0,
         }
     }
@@ -193,6 +222,7 @@ impl TopicReply {
             | Self::Refused { .. }
             | Self::Presence(_)
             | Self::Tracking(_)
+            | Self::Resume(_)
             | Self::Stop => 0,
         }
     }

@@ -77,7 +77,7 @@ impl Shard {
             payload: Frame::Text(payload),
             except: None,
         };
-        let mut fanout = Fanout::new(&broadcast);
+        let mut fanout = Fanout::new(&broadcast, None);
         let mut watchers = room.watchers.borrow_mut();
         let urgency = urgency(watchers.len());
         let mut deliveries = Vec::new();
@@ -96,7 +96,7 @@ impl Shard {
         // A state may be larger than what a socket may leave unread.
         let room = if told { 0 } else { broadcast.payload.len() };
         for (connection, delivery) in deliveries {
-            self.deliver(&connection, delivery, urgency, room);
+            self.deliver(&connection, delivery, None, urgency, room);
         }
     }
 }

@@ -73,7 +73,7 @@ impl Shard {
             }
             self.store_all(room, &batch).await;
             for op in batch {
-                self.say(room, op.change).await;
+                self.tell_presence(room, op.change).await;
             }
         }
     }
@@ -128,7 +128,7 @@ impl Shard {
     }
 
     /// Tells the topic's group; beats find out if it does not hear.
-    pub(super) async fn say(&self, room: &Room, change: Change) {
+    pub(super) async fn tell_presence(&self, room: &Room, change: Change) {
         let reply = Reply {
             topic: vec![TopicReply::Presence(Box::new(change))],
             ..Reply::default()

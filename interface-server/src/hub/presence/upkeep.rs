@@ -141,7 +141,7 @@ impl Shard {
             return;
         }
         let beat = room.local.borrow().beat();
-        self.say(room, beat).await;
+        self.tell_presence(room, beat).await;
         self.drop_if_idle(room);
     }
 

@@ -26,9 +26,9 @@ pub(crate) use handshake::Speech;
 pub(crate) use machine::{
     Action, ChannelId, Dropped, JoinOutcome, Leaving, Limits, Machine, Stop, Turn,
 };
-pub(crate) use message::{Broadcast, Payload};
+pub(crate) use message::{Broadcast, Payload, Reply};
 #[cfg(test)]
-pub(crate) use message::{Incoming, Push, Ref, Reply};
+pub(crate) use message::{Incoming, Push, Ref};
 pub(crate) use routes::{Pattern, Routes};
 pub(crate) use serializer::{Carries, Serializer};
 #[cfg(test)]

@@ -6,4 +6,5 @@ mod ending;
 mod joining;
 mod longpoll;
 mod presence;
+mod resume;
 mod stage;

@@ -1,0 +1,222 @@
+//! History: what a client is told that comes back.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use towpath_layer_core::{
+    Broadcast, ChannelLayer, Event, GroupName, History, Reply, Resume, TopicReply,
+};
+
+use super::stage::{Stage, json};
+use crate::client::Client;
+use crate::rig::accept;
+
+const TOPIC: &str = "room:1";
+const KEPT: History = History {
+    size: 5,
+    ttl: Duration::from_secs(60),
+};
+
+fn resume(last_seen_id: Option<&str>, latest: u32, stream: Option<&str>) -> TopicReply {
+    TopicReply::Resume(Box::new(Resume {
+        topic: TOPIC.into(),
+        last_seen_id: last_seen_id.map(Into::into),
+        latest,
+        stream: stream.map(Into::into),
+    }))
+}
+
+impl Stage {
+    async fn publish(&self, number: u64) {
+        let broadcast = Broadcast {
+            topic: TOPIC.into(),
+            event: "said".into(),
+            payload: json(&format!(r#"{{"n":{number}}}"#)),
+            except: None,
+        };
+        let reply = Reply {
+            topic: vec![TopicReply::Broadcast(broadcast)],
+            ..Reply::default()
+        };
+        let group = GroupName::topic(TOPIC);
+        self.rig
+            .layer
+            .group_publish(&group, reply, &KEPT)
+            .await
+            .unwrap();
+    }
+
+    /// Asks to join; the join waits, with its topic's group joined.
+    async fn asked(&mut self, client: &mut Client) -> Event {
+        client.send(r#"["1","1","room:1","phx_join",{}]"#).await;
+        let join = self.worker.next().await;
+        let group = GroupName::topic(TOPIC);
+        self.rig
+            .layer
+            .group_add(&group, &join.reply_channel, "".into())
+            .await
+            .unwrap();
+        join
+    }
+
+    /// Lets a client join that has seen something, or nothing; the answer.
+    async fn resumed(&mut self, client: &mut Client, seen: Option<&str>, latest: u32) -> Value {
+        let join = self.asked(client).await;
+        self.welcome_back(&join, seen, latest).await;
+        response(client).await
+    }
+
+    async fn welcome_back(&self, join: &Event, seen: Option<&str>, latest: u32) {
+        let joined = TopicReply::Joined {
+            response: json(r#"{"hello":1}"#),
+        };
+        self.complete(join, vec![resume(seen, latest, None), joined])
+            .await;
+    }
+}
+
+async fn response(client: &mut Client) -> Value {
+    let text = client.text().await;
+    let frame: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(frame[3], "phx_reply", "{text}");
+    assert_eq!(frame[4]["status"], "ok", "{text}");
+    assert_eq!(frame[4]["response"]["hello"], 1, "{text}");
+    frame[4]["response"].clone()
+}
+
+/// The number of the next message, and where it stands.
+async fn said(client: &mut Client) -> (u64, String) {
+    let text = client.text().await;
+    let frame: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(frame[3], "said", "{text}");
+    let id = frame[4]["last_seen_id"].as_str().unwrap().to_owned();
+    (frame[4]["n"].as_u64().unwrap(), id)
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_is_told_what_it_missed_and_then_goes_on() {
+    let mut stage = Stage::start().await;
+    let mut client = stage.connect().await;
+    let first = stage.resumed(&mut client, None, 0).await;
+    assert_eq!(first["resync"], false);
+    stage.publish(1).await;
+    let (number, seen) = said(&mut client).await;
+    assert_eq!(number, 1);
+    for number in 2..=4 {
+        stage.publish(number).await;
+    }
+    let mut again = stage.connect().await;
+    let answer = stage.resumed(&mut again, Some(&seen), 0).await;
+    assert_eq!(answer["resync"], false);
+    for expected in 2..=4 {
+        assert_eq!(said(&mut again).await.0, expected);
+    }
+    stage.publish(5).await;
+    assert_eq!(said(&mut again).await.0, 5);
+}
+
+#[tokio::test]
+async fn nothing_is_missed_and_nothing_told_twice_while_a_client_joins() {
+    let mut stage = Stage::start().await;
+    let mut client = stage.connect().await;
+    stage.publish(1).await;
+    let join = stage.asked(&mut client).await;
+    // Told to everybody before the join is answered: held, and recalled, too.
+    for number in 2..=4 {
+        stage.publish(number).await;
+    }
+    stage.welcome_back(&join, None, 2).await;
+    for number in 5..=40 {
+        stage.publish(number).await;
+    }
+    response(&mut client).await;
+    let mut last = said(&mut client).await.0;
+    assert!(last > 1);
+    while last < 40 {
+        let (next, _) = said(&mut client).await;
+        assert_eq!(next, last + 1);
+        last = next;
+    }
+}
+
+#[tokio::test]
+async fn a_gap_larger_than_the_history_is_said() {
+    let mut stage = Stage::start().await;
+    let mut client = stage.connect().await;
+    stage.resumed(&mut client, None, 0).await;
+    stage.publish(1).await;
+    let (_, seen) = said(&mut client).await;
+    for number in 2..=8 {
+        stage.publish(number).await;
+    }
+    let mut clients = Vec::new();
+    for unknown in [&*seen, "0000000000000000-3", "garbage"] {
+        let mut again = stage.connect().await;
+        let answer = stage.resumed(&mut again, Some(unknown), 0).await;
+        assert_eq!(answer["resync"], true, "{unknown}");
+        assert!(
+            answer["last_seen_id"].as_str().unwrap().ends_with("-8"),
+            "{answer}"
+        );
+        // Gone, it would have its end told to the worker.
+        clients.push(again);
+    }
+}
+
+#[tokio::test]
+async fn one_who_has_seen_nothing_is_told_the_latest_if_its_consumer_says_so() {
+    let mut stage = Stage::start().await;
+    for number in 1..=4 {
+        stage.publish(number).await;
+    }
+    let mut client = stage.connect().await;
+    stage.resumed(&mut client, None, 2).await;
+    assert_eq!(said(&mut client).await.0, 3);
+    assert_eq!(said(&mut client).await.0, 4);
+}
+
+#[tokio::test]
+async fn a_plain_socket_resumes_by_what_it_has_seen() {
+    let mut stage = Stage::start().await;
+    for number in 1..=2 {
+        stage.publish(number).await;
+    }
+    let (position, _) = {
+        let group = GroupName::topic(TOPIC);
+        let recalled = stage
+            .rig
+            .layer
+            .group_history(&group, None, 1)
+            .await
+            .unwrap();
+        (recalled.position, recalled.messages)
+    };
+    let seen = position.to_string().replace("-2", "-1");
+    let (mut client, ()) = tokio::join!(stage.rig.connect("/chat"), async {
+        let connect = stage.worker.next().await;
+        let response = json(r#"{"hello":1}"#);
+        let reply = Reply {
+            topic: vec![
+                resume(Some(&seen), 0, Some("")),
+                TopicReply::Joined { response },
+            ],
+            ..accept()
+        };
+        stage.worker.reply(&connect, reply).await;
+        stage.worker.done(&connect).await;
+    });
+    let answer: Value = serde_json::from_str(&client.text().await).unwrap();
+    assert_eq!(
+        (&answer["topic"], &answer["event"]),
+        (&TOPIC.into(), &"phx_reply".into())
+    );
+    assert_eq!(answer["payload"]["response"]["resync"], false);
+    let missed: Value = serde_json::from_str(&client.text().await).unwrap();
+    assert_eq!(
+        (&missed["event"], &missed["payload"]["n"]),
+        (&"said".into(), &2.into())
+    );
+    stage.publish(3).await;
+    let next: Value = serde_json::from_str(&client.text().await).unwrap();
+    assert_eq!(next["payload"]["n"], 3);
+}
