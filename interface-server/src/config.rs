@@ -141,7 +141,8 @@ pub enum Origins {
     SameHost,
     /// All.
     Any,
-    /// Those of exactly these origins, `https://example.org` for example.
+    /// Those of these origins. `https://example.org` is itself, `//example.org`
+    /// any scheme and port of that host, `//*.example.org` its subdomains, too.
     List(Vec<String>),
 }
 

@@ -29,6 +29,8 @@
 mod config;
 mod conversation;
 mod drain;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hub;
 mod local;
 mod metrics;
@@ -48,6 +50,7 @@ pub use drain::Phase;
 pub use local::LocalServer;
 pub use mount::{FirstSession, ReplyChannel, ServiceHandle, TowpathService};
 pub use operator::{Operator, Readiness};
+pub use origin::is_origin_pattern;
 pub use outside::{ApiLimits, LayerApi, TokenError, Tokens};
 pub use routes::{PhoenixMount, Routes, RoutesError, TopicRoute};
 pub use server::{BindError, InterfaceServer, ServerHandle};

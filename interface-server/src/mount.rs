@@ -157,7 +157,7 @@ async fn answer(
     if !request::asks_for_websocket(&parts.headers) {
         return respond::refused(Refusal::upgrade_required());
     }
-    if !origin::is_allowed(&hub.config.origins, &parts.headers) {
+    if !origin::is_allowed(entrance.origins(&hub.config.origins), &parts.headers) {
         tracing::debug!("a page of a foreign origin was refused");
         return respond::refused(Refusal::forbidden());
     }

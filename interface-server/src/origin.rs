@@ -24,7 +24,7 @@ pub(crate) fn is_allowed(origins: &Origins, headers: &HeaderMap) -> bool {
     };
     match origins {
         Origins::Any => true,
-        Origins::List(list) => list.iter().any(|one| same_origin(one, origin)),
+        Origins::List(list) => list.iter().any(|pattern| matches(pattern, origin)),
         Origins::SameHost => is_same_host(origin, headers),
     }
 }
@@ -64,11 +64,78 @@ fn parse_authority(text: &str) -> Option<Authority> {
     (plain && !authority.host().is_empty()).then_some(authority)
 }
 
-fn same_origin(one: &str, other: &str) -> bool {
-    match (parse(one), parse(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => false,
+/// Whether an origin is one of a pattern: an origin, or `//` and a host, which
+/// leaves the scheme and, without one, the port open. A host that begins with
+/// `*.` is also all of its subdomains.
+fn matches(pattern: &str, origin: &str) -> bool {
+    let Some(origin) = parse(origin) else {
+        return false;
+    };
+    if let Some(authority) = pattern.strip_prefix("//") {
+        let (host, authority) = host_pattern(authority);
+        return parse_authority(authority).is_some_and(|known| {
+            let port = known.port_u16();
+            port.is_none_or(|port| origin.port == Some(port)) && host.takes(&origin.host)
+        });
     }
+    let Some((scheme, authority)) = pattern.split_once("://") else {
+        return false;
+    };
+    let (host, authority) = host_pattern(authority);
+    parse(&format!("{scheme}://{authority}")).is_some_and(|known| {
+        known.scheme == origin.scheme && known.port == origin.port && host.takes(&origin.host)
+    })
+}
+
+/// The hosts of a pattern.
+enum Hosts {
+    One(String),
+    /// With all subdomains.
+    Domain(String),
+}
+
+impl Hosts {
+    fn takes(&self, host: &str) -> bool {
+        match self {
+            Self::One(known) => known == host,
+            Self::Domain(domain) => {
+                let before = host.strip_suffix(&**domain);
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            }
+        }
+    }
+}
+
+/// The hosts of a pattern, and the pattern without its star.
+fn host_pattern(authority: &str) -> (Hosts, &str) {
+    let (domain, rest) = match authority.strip_prefix("*.") {
+        Some(rest) => (true, rest),
+        None => (false, authority),
+    };
+    let host = parse_authority(rest).map(|known| known.host().to_ascii_lowercase());
+    let host = host.unwrap_or_default();
+    let hosts = if domain {
+        Hosts::Domain(host)
+    } else {
+        Hosts::One(host)
+    };
+    (hosts, rest)
+}
+
+/// Whether a text can stand in [`Origins::List`]: an origin as a browser writes
+/// it, or a pattern of origins.
+#[must_use]
+pub fn is_origin_pattern(text: &str) -> bool {
+    let (scheme, authority) = match text.strip_prefix("//") {
+        Some(authority) => ("http", authority),
+        None => match text.split_once("://") {
+            Some(split) => split,
+            None => return false,
+        },
+    };
+    let (_, authority) = host_pattern(authority);
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    !scheme.is_empty() && scheme.bytes().all(is_scheme) && parse_authority(authority).is_some()
 }
 
 fn is_same_host(origin: &str, headers: &HeaderMap) -> bool {
@@ -145,6 +212,48 @@ mod tests {
         check(&Origins::SameHost, "example.org", &twice, false);
         let list = Origins::List(vec!["https://example.org".to_owned()]);
         check(&list, "example.org", &twice, false);
+    }
+
+    #[test]
+    fn a_pattern_leaves_scheme_port_and_subdomains_open() {
+        let allowed = |pattern: &str, origin: &str| {
+            assert!(is_origin_pattern(pattern), "{pattern}");
+            let list = Origins::List(vec![pattern.to_owned()]);
+            is_allowed(&list, &headers("other", &[origin]))
+        };
+        for (pattern, origin) in [
+            ("//example.org", "http://example.org"),
+            ("//example.org", "https://example.org:8443"),
+            ("//example.org:81", "http://example.org:81"),
+            ("//*.example.org", "https://example.org"),
+            ("//*.example.org", "https://a.b.Example.org"),
+            ("https://*.example.org", "https://a.example.org:443"),
+        ] {
+            assert!(allowed(pattern, origin), "{pattern} {origin}");
+        }
+        for (pattern, origin) in [
+            ("//example.org", "https://a.example.org"),
+            ("//example.org:81", "http://example.org"),
+            ("//*.example.org", "https://evilexample.org"),
+            ("//*.example.org", "https://example.org.evil.com"),
+            ("https://*.example.org", "http://a.example.org"),
+            ("https://example.org", "https://example.org:444"),
+            ("//example.org", "null"),
+            ("//example.org", "file://"),
+        ] {
+            assert!(!allowed(pattern, origin), "{pattern} {origin}");
+        }
+        for bad in [
+            "",
+            "//",
+            "example.org",
+            "://example.org",
+            "https://",
+            "//a b",
+            "https://a/b",
+        ] {
+            assert!(!is_origin_pattern(bad), "{bad}");
+        }
     }
 
     #[test]

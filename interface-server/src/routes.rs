@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use regex::{Regex, RegexSet};
 
+use crate::config::Origins;
 use crate::protocol::phoenix;
 
 /// How many topics one socket may join at once, unless its mount says otherwise.
@@ -42,6 +43,15 @@ pub struct PhoenixMount {
     pub longpoll_window: Duration,
     /// Whether a token is taken from the offered subprotocols. Default: no.
     pub auth_token: bool,
+    /// The subprotocols that are spoken; a client that offers only others is
+    /// refused with 403. Default: none, and none is asked for.
+    pub subprotocols: Vec<String>,
+    /// The pages that may connect here, if not those of the server's
+    /// configuration.
+    pub origins: Option<Origins>,
+    /// A client of which no byte comes for so long is closed with 1002. Default:
+    /// none; pings find out who is gone.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// The topics of one consumer.
@@ -65,6 +75,9 @@ impl PhoenixMount {
             longpoll_window: LONGPOLL_WINDOW,
             max_topics: TOPICS_MAX,
             auth_token: false,
+            subprotocols: Vec::new(),
+            origins: None,
+            idle_timeout: None,
         }
     }
 }
@@ -95,6 +108,9 @@ pub(crate) struct Mount {
     pub(crate) longpoll_window: Duration,
     pub(crate) max_topics: usize,
     pub(crate) auth_token: bool,
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) origins: Option<Origins>,
+    pub(crate) idle_timeout: Option<Duration>,
 }
 
 /// Where a request enters.
@@ -126,6 +142,9 @@ impl Mount {
             longpoll_window: mount.longpoll_window,
             max_topics: mount.max_topics,
             auth_token: mount.auth_token,
+            subprotocols: mount.subprotocols,
+            origins: mount.origins,
+            idle_timeout: mount.idle_timeout,
         })
     }
 
@@ -133,6 +152,16 @@ impl Mount {
     pub(crate) fn intercepts(&self, route: usize, event: &str) -> bool {
         let events = self.intercepts.get(route);
         events.is_some_and(|events| events.iter().any(|known| known == event))
+    }
+}
+
+impl Entrance {
+    /// The pages that may enter here, if it says so itself.
+    pub(crate) fn origins<'a>(&'a self, otherwise: &'a Origins) -> &'a Origins {
+        let mount = self.mount.as_ref();
+        mount
+            .and_then(|mount| mount.origins.as_ref())
+            .unwrap_or(otherwise)
     }
 }
 

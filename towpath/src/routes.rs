@@ -1,6 +1,6 @@
 //! The routes of an application, as an interface server needs to know them.
 
-use towpath_interface_server::{PhoenixMount, Routes, RoutesError, TopicRoute};
+use towpath_interface_server::{Origins, PhoenixMount, Routes, RoutesError, TopicRoute};
 use towpath_worker::{Router, SocketMount, TopicSpec};
 
 /// All paths and mounts of a router.
@@ -15,9 +15,22 @@ fn mount(mount: SocketMount) -> PhoenixMount {
         topics: mount.topics.into_iter().map(topic).collect(),
         websocket: mount.websocket,
         longpoll: mount.longpoll,
+        longpoll_window: mount.longpoll_window,
         max_topics: mount.max_topics,
         auth_token: mount.auth_token,
-        ..PhoenixMount::new(mount.path)
+        subprotocols: mount.subprotocols,
+        origins: origins(mount.origins),
+        idle_timeout: mount.idle_timeout,
+        path: mount.path,
+    }
+}
+
+/// The pages that a mount names itself.
+fn origins(origins: Vec<String>) -> Option<Origins> {
+    match &*origins {
+        [] => None,
+        [all] if all == "*" => Some(Origins::Any),
+        _ => Some(Origins::List(origins)),
     }
 }
 

@@ -134,12 +134,19 @@ impl Shard {
         }
     }
 
-    /// What clients of Phoenix offer with a token, and want answered (reference
-    /// §1.10).
+    /// The first offered subprotocol that is spoken: of the mount's, or what
+    /// clients of Phoenix offer with a token, and want answered (reference §1.10).
     fn phoenix_subprotocol(&self, connection: &Connection) -> Option<ByteString> {
         let asking = connection.asking.borrow();
         let mut offered = asking.iter().flat_map(|asking| &asking.subprotocols);
-        offered.find(|offered| **offered == "phoenix").cloned()
+        let spoken = connection
+            .phoenix
+            .iter()
+            .flat_map(|one| &one.speech.mount.subprotocols);
+        let spoken: Vec<&str> = spoken.map(|one| &**one).chain(["phoenix"]).collect();
+        offered
+            .find(|offered| spoken.contains(&&***offered))
+            .cloned()
     }
 
     /// Answers the handshake; false if nobody waits for the answer.

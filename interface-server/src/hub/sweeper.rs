@@ -61,6 +61,16 @@ impl Shard {
     /// Pings a silent peer, and gives up one that stays silent.
     fn look_at_pulse(self: &Rc<Self>, connection: &Rc<Connection>, now: Duration) {
         let heard = connection.heard.get();
+        if let Some(phoenix) = &connection.phoenix
+            && let Some(timeout) = phoenix.speech.mount.idle_timeout
+            && now >= heard + timeout
+        {
+            let reason = ByteString::from_static("idle");
+            self.turn(connection, |conversation, turn| {
+                conversation.close(close::PROTOCOL, reason, turn);
+            });
+            return;
+        }
         let pinged = connection.pinged.get().filter(|pinged| *pinged > heard);
         connection.pinged.set(pinged);
         match pinged {

@@ -174,7 +174,7 @@ async fn upgrade(
     entrance: Entrance,
 ) -> Response<BoxBody> {
     let (parts, _body) = request.into_parts();
-    if !origin::is_allowed(&shard.config.origins, &parts.headers) {
+    if !origin::is_allowed(entrance.origins(&shard.config.origins), &parts.headers) {
         tracing::debug!("a page of a foreign origin was refused");
         return respond::refused(Refusal::forbidden());
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use towpath_interface_server::is_origin_pattern;
+
 use super::section::Kind::{
     Address, Bytes, Choice, Count, Delay, Duration as Time, Origins as Pages,
 };
@@ -92,7 +94,8 @@ pub enum Origins {
     SameHost,
     /// All.
     Any,
-    /// Those of these origins, `https://example.org` for example.
+    /// Those of these origins, `https://example.org` for example, or of patterns:
+    /// `//example.org` is any scheme and port, `//*.example.org` subdomains, too.
     List(Vec<String>),
 }
 
@@ -118,17 +121,12 @@ impl<'de> Deserialize<'de> for Origins {
             Form::Word(word) if word == "same-host" => Ok(Self::SameHost),
             Form::Word(word) if word == "*" => Ok(Self::Any),
             Form::Word(_) => Err(D::Error::custom("neither same-host nor *")),
-            Form::List(origins) if origins.iter().all(|origin| is_origin(origin)) => {
+            Form::List(origins) if origins.iter().all(|origin| is_origin_pattern(origin)) => {
                 Ok(Self::List(origins))
             }
-            Form::List(_) => Err(D::Error::custom("an origin is a scheme, :// and a host")),
+            Form::List(_) => Err(D::Error::custom(
+                "an origin is a scheme, :// and a host, a pattern // and a host",
+            )),
         }
     }
-}
-
-/// Whether this is an origin as a browser writes it: scheme, host, port, and
-/// nothing behind it.
-fn is_origin(text: &str) -> bool {
-    text.split_once("://")
-        .is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'))
 }

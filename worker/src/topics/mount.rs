@@ -2,14 +2,19 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
+
+use towpath_layer_core::History;
 
 use super::names;
-use super::{TopicConsumer, TopicPattern, TopicSocket, run, socket};
+use super::{Kept, TopicConsumer, TopicPattern, TopicSocket, run, socket};
 use crate::middleware::Middleware;
 use crate::router::Websocket;
 
 /// Topics of one connection, unless it is said otherwise.
 const MAX_TOPICS: usize = 100;
+/// How long a poll waits, unless it is said otherwise.
+const LONGPOLL_WINDOW: Duration = Duration::from_secs(10);
 
 /// A socket and its topics, for
 /// [`Router::socket`](crate::Router::socket); see [`topics`].
@@ -25,8 +30,12 @@ pub(crate) struct Mount {
     pub(crate) topics: Vec<TopicEntry>,
     websocket: bool,
     longpoll: bool,
+    longpoll_window: Duration,
     max_topics: usize,
     auth_token: bool,
+    subprotocols: Vec<String>,
+    origins: Vec<String>,
+    idle_timeout: Option<Duration>,
 }
 
 /// The consumers of topics that begin alike.
@@ -34,6 +43,7 @@ pub(crate) struct Mount {
 pub(crate) struct TopicEntry {
     pub(crate) pattern: String,
     intercepts: &'static [&'static str],
+    history: Option<History>,
     pub(crate) consumers: Websocket,
 }
 
@@ -50,10 +60,18 @@ pub struct SocketMount {
     pub websocket: bool,
     /// Whether it is reached by `/longpoll`.
     pub longpoll: bool,
+    /// How long a poll waits.
+    pub longpoll_window: Duration,
     /// How many topics one connection has joined at most.
     pub max_topics: usize,
     /// Whether a token is taken out of the subprotocols.
     pub auth_token: bool,
+    /// The subprotocols that are spoken; any without.
+    pub subprotocols: Vec<String>,
+    /// The pages that may connect; those of the server without.
+    pub origins: Vec<String>,
+    /// After how long without a byte of it a client is closed.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// Topics that have a consumer.
@@ -95,8 +113,12 @@ pub fn topics<S: TopicSocket>() -> TopicRoutes<S> {
             topics: Vec::new(),
             websocket: true,
             longpoll: false,
+            longpoll_window: LONGPOLL_WINDOW,
             max_topics: MAX_TOPICS,
             auth_token: false,
+            subprotocols: Vec::new(),
+            origins: Vec::new(),
+            idle_timeout: None,
         },
         socket: PhantomData,
     }
@@ -110,6 +132,7 @@ impl<S: TopicSocket> TopicRoutes<S> {
         self.mount.topics.push(TopicEntry {
             pattern: pattern.to_owned(),
             intercepts: C::INTERCEPT,
+            history: C::HISTORY,
             consumers: run::consumers::<C>(),
         });
         self
@@ -131,6 +154,14 @@ impl<S: TopicSocket> TopicRoutes<S> {
         self
     }
 
+    /// How long a poll waits for a message before it is answered with none; a
+    /// session that nobody polls for one and a half of it ends. Default: 10 s.
+    #[must_use]
+    pub fn longpoll_window(mut self, window: Duration) -> Self {
+        self.mount.longpoll_window = window;
+        self
+    }
+
     /// How many topics one connection has joined at most; a join beyond that is
     /// answered with an error. Default: 100.
     #[must_use]
@@ -144,6 +175,33 @@ impl<S: TopicSocket> TopicRoutes<S> {
     #[must_use]
     pub fn auth_token(mut self, on: bool) -> Self {
         self.mount.auth_token = on;
+        self
+    }
+
+    /// The subprotocols that are spoken: the first that a client offers is
+    /// answered, and one that offers only others is refused with 403. Default:
+    /// any, and none is answered.
+    #[must_use]
+    pub fn subprotocols<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.mount.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The pages that may connect, in place of `server.origins`: origins as
+    /// `https://example.org`, patterns as `//example.org` and
+    /// `//*.example.org`, or `*` alone for all.
+    #[must_use]
+    pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
+        self.mount.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// After how long without a byte of it a client is closed, with 1002; twice
+    /// the period of its heartbeats at least. Default: never, for the server's
+    /// pings find out who is gone.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.mount.idle_timeout = Some(timeout);
         self
     }
 
@@ -190,9 +248,24 @@ impl Mount {
             topics: topics.collect(),
             websocket: self.websocket,
             longpoll: self.longpoll,
+            longpoll_window: self.longpoll_window,
             max_topics: self.max_topics,
             auth_token: self.auth_token,
+            subprotocols: self.subprotocols.clone(),
+            origins: self.origins.clone(),
+            idle_timeout: self.idle_timeout,
         }
+    }
+
+    /// What its topics keep; a pattern that is not valid keeps nothing.
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        let kept = self.topics.iter().filter_map(|topic| {
+            Some(Kept {
+                pattern: TopicPattern::new(&topic.pattern).ok()?,
+                history: topic.history,
+            })
+        });
+        kept.collect()
     }
 
     /// What cannot work, apart from the topics.
@@ -202,6 +275,9 @@ impl Mount {
         }
         if self.topics.is_empty() {
             return Err("the socket has no topics".to_owned());
+        }
+        if self.longpoll_window.is_zero() {
+            return Err("longpoll_window is 0, a poll has to wait for a while".to_owned());
         }
         if self.max_topics == 0 {
             return Err("max_topics is 0, at least 1 topic has to be joined".to_owned());

@@ -316,6 +316,7 @@ fn an_interface_server_gets_plain_data() {
             open()
                 .websocket(false)
                 .longpoll(true)
+                .longpoll_window(Duration::from_secs(1))
                 .max_topics(3)
                 .auth_token(true),
         )
@@ -330,16 +331,24 @@ fn an_interface_server_gets_plain_data() {
         topics: vec![spec("room:*")],
         websocket: false,
         longpoll: true,
+        longpoll_window: Duration::from_secs(1),
         max_topics: 3,
         auth_token: true,
+        subprotocols: Vec::new(),
+        origins: Vec::new(),
+        idle_timeout: None,
     };
     let nested = SocketMount {
         path: "^/api/ws/(?<tenant>[^/]+)$".to_owned(),
         topics: vec![spec("room:*"), spec("lobby")],
         websocket: true,
         longpoll: true,
+        longpoll_window: Duration::from_secs(10),
         max_topics: 100,
         auth_token: false,
+        subprotocols: Vec::new(),
+        origins: Vec::new(),
+        idle_timeout: None,
     };
     assert_eq!(router.mounts(), [first, nested]);
     let alone = Router::new().socket("/socket", open());

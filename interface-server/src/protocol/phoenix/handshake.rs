@@ -48,12 +48,26 @@ impl Speech {
         if mount.auth_token && carries == Carries::TextAndBytes {
             take_token(handshake)?;
         }
+        if carries == Carries::TextAndBytes {
+            check_subprotocols(&mount.subprotocols, &handshake.subprotocols)?;
+        }
         Ok(Self {
             mount,
             serializer,
             carries,
         })
     }
+}
+
+/// A client that offers subprotocols offers one that is spoken, if the mount
+/// says which are.
+fn check_subprotocols(spoken: &[String], offered: &[ByteString]) -> Result<(), Refusal> {
+    let known = |offered: &ByteString| spoken.iter().any(|spoken| **spoken == **offered);
+    if spoken.is_empty() || offered.is_empty() || offered.iter().any(known) {
+        return Ok(());
+    }
+    let body = "none of the offered subprotocols is spoken here\n";
+    Err(Refusal::new(StatusCode::FORBIDDEN, body))
 }
 
 fn version(query: &[u8]) -> Result<Serializer, Refusal> {

@@ -7,6 +7,8 @@
 mod answer;
 mod ask;
 mod body;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod session;
 mod token;
 
@@ -109,7 +111,7 @@ async fn open(
     entrance: Entrance,
     ends: Ends,
 ) -> Response<BoxBody> {
-    if !origin::is_allowed(&shard.config.origins, &parts.headers) {
+    if !origin::is_allowed(entrance.origins(&shard.config.origins), &parts.headers) {
         tracing::debug!("a page of a foreign origin was refused");
         return answer::refused(&Refusal::forbidden());
     }

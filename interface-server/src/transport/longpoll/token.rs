@@ -9,7 +9,7 @@ use http::request::Parts;
 use towpath_layer_core::{ChannelKind, ChannelName};
 
 /// The header that counts more than the query.
-const HEADER: &str = "x-phoenix-longpoll-token";
+pub(super) const HEADER: &str = "x-phoenix-longpoll-token";
 
 /// Bytes of a session's secret.
 pub(super) const SECRET_LEN: usize = 16;
