@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
 use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tower::Service;
 use towpath_layer_core::{ChannelLayer, ChannelName, Content, ContentError};
 
-use crate::BoxBody;
 use crate::config::ServerConfig;
 use crate::drain::{Phase, drain};
 use crate::hub::connection::Decision;
@@ -23,12 +24,14 @@ use crate::hub::{self, Arrival, Hub, Threads};
 use crate::origin;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::{self, Ends};
-use crate::routes::Routes;
+use crate::routes::{Entrance, Routes};
 use crate::server::{BindError, InterfaceServer, ServerHandle};
 use crate::transport::respond;
+use crate::{BoxBody, BoxError};
 
-/// Answers WebSocket requests inside another server, axum's for example: 426
-/// to other requests on a WebSocket path, 404 to everything else.
+/// Answers WebSocket requests, and those of long-poll, inside another server,
+/// axum's for example: 426 to other requests on a WebSocket path, 404 to
+/// everything else.
 ///
 /// A peer's address reaches the consumers if the request carries a
 /// [`SocketAddr`] as an extension; a [`FirstSession`] is what the connection's
@@ -128,7 +131,12 @@ impl ServiceHandle {
     }
 }
 
-impl<B> Service<Request<B>> for TowpathService {
+impl<B> Service<Request<B>> for TowpathService
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<BoxBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -138,19 +146,63 @@ impl<B> Service<Request<B>> for TowpathService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut parts, _body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let hub = Arc::clone(&self.hub);
+        let path = request::decoded_path(parts.uri.path());
+        if let Some(entrance) = hub.routes.longpoll(&path) {
+            return Box::pin(async move { Ok(polled(&hub, parts, body, entrance).await) });
+        }
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        Box::pin(async move { Ok(answer(&hub, parts, upgrade).await) })
+        Box::pin(async move { Ok(answer(&hub, parts, path, upgrade).await) })
     }
+}
+
+/// Answers a request that polls, or brings what a client has sent.
+async fn polled<B>(
+    hub: &Arc<Hub>,
+    parts: http::request::Parts,
+    body: B,
+    entrance: Entrance,
+) -> Response<BoxBody>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let Ok(body) = Limited::new(body, hub.config.message_size_max)
+        .collect()
+        .await
+    else {
+        return respond::refused(Refusal::bad_request("the body is too large\n"));
+    };
+    let ends = Ends {
+        client: parts.extensions.get::<SocketAddr>().copied(),
+        server: None,
+    };
+    let request = Request::from_parts(parts, Full::new(body.to_bytes()));
+    let (answer, answered) = oneshot::channel();
+    let arrival = Arrival::Polled {
+        request: Box::new(request),
+        entrance,
+        ends,
+        answer,
+    };
+    let arrived = match hub.seat() {
+        Some((_seat, arrivals)) => arrivals.send(arrival).await.is_ok(),
+        None => false,
+    };
+    let unavailable = || respond::refused(Refusal::unavailable());
+    if !arrived {
+        return unavailable();
+    }
+    answered.await.unwrap_or_else(|_| unavailable())
 }
 
 async fn answer(
     hub: &Arc<Hub>,
     mut parts: http::request::Parts,
+    path: String,
     upgrade: Option<OnUpgrade>,
 ) -> Response<BoxBody> {
-    let path = request::decoded_path(parts.uri.path());
     let Some(entrance) = hub.routes.websocket(&path) else {
         return respond::refused(Refusal::not_found());
     };

@@ -36,6 +36,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
@@ -45,10 +47,11 @@ use towpath_layer_core::{
     ChannelLayer, InboxEntry, InboxQueue, InboxSink, Limits, LocalId, Membership, Refused,
 };
 
+use crate::BoxBody;
 use crate::config::ServerConfig;
 use crate::drain::Phase;
-use crate::protocol::request::Request;
-use crate::routes::Routes;
+use crate::protocol::request::{Ends, Request};
+use crate::routes::{Entrance, Routes};
 use connection::Decision;
 use ids::IdSet;
 use index::GroupIndex;
@@ -78,6 +81,13 @@ pub(crate) enum Arrival {
         upgrade: OnUpgrade,
         answer: oneshot::Sender<Decision>,
         seat: Seat,
+    },
+    /// A request of a client that polls came to that server.
+    Polled {
+        request: Box<http::Request<Full<Bytes>>>,
+        entrance: Entrance,
+        ends: Ends,
+        answer: oneshot::Sender<http::Response<BoxBody>>,
     },
     /// The layer asks who is a member of what.
     Memberships(oneshot::Sender<Vec<Membership>>),

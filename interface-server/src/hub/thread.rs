@@ -20,7 +20,7 @@ use super::{
 use crate::HttpService;
 use crate::config::ServerConfig;
 use crate::routes::Routes;
-use crate::transport::{http, mounted};
+use crate::transport::{http, longpoll, mounted};
 
 /// Tasks that run before the kernel is asked for news: one turn holds them all.
 const EVENT_INTERVAL: u32 = 256;
@@ -143,6 +143,19 @@ async fn arrive(shard: Rc<Shard>, mut arrivals: mpsc::Receiver<Arrival>) {
             } => {
                 let task = mounted::serve(Rc::clone(&shard), *request, upgrade, answer, seat);
                 shard.sockets.spawn_local(task);
+            }
+            Arrival::Polled {
+                request,
+                entrance,
+                ends,
+                answer,
+            } => {
+                let shard = Rc::clone(&shard);
+                shard.sockets.clone().spawn_local(async move {
+                    let response = longpoll::serve(&shard, *request, entrance, ends).await;
+                    // Whoever asked may be gone.
+                    drop(answer.send(response));
+                });
             }
             // Whoever asked may have stopped waiting.
             Arrival::Memberships(answer) => {

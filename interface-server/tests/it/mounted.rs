@@ -11,6 +11,7 @@ use towpath_interface_server::{InterfaceServer, Phase};
 use towpath_layer_core::{ChannelLayer, EventKind, Limits, Reply};
 
 use crate::client::{Client, Raw, status};
+use crate::phoenix::longpoll::request;
 use crate::rig::{Worker, config, layer, routes, within};
 
 #[tokio::test]
@@ -68,5 +69,32 @@ async fn sockets_come_through_another_server() {
     assert_eq!((code, outlives.phase()), (1012, Phase::Stopped));
     assert_eq!(worker.farewell().await, 1012);
     assert_eq!(layer.statistics().await.unwrap().lost, 0);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn polls_come_through_another_server() {
+    let layer = layer(Limits::default());
+    let (service, handle) = InterfaceServer::service(config(), routes(), Arc::clone(&layer) as _)
+        .await
+        .unwrap();
+    let app = Router::new().fallback_service(service);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
+    let mut worker = Worker::on(layer.another_node());
+    let open = "GET /socket/longpoll?vsn=2.0.0 HTTP/1.1";
+    let ((_, opened), _) = tokio::join!(request(address, open, ""), worker.welcome());
+    assert_eq!(opened["status"], 410);
+    let token = opened["token"].as_str().unwrap();
+    let head = format!("POST /socket/longpoll?vsn=2.0.0&token={token} HTTP/1.1");
+    let beat = r#"[null,"1","phoenix","heartbeat",{}]"#;
+    let (_, taken) = request(address, &head, beat).await;
+    assert_eq!(taken["status"], 200);
+    let head = format!("GET /socket/longpoll?vsn=2.0.0&token={token} HTTP/1.1");
+    let (_, polled) = request(address, &head, "").await;
+    let alive = r#"[null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]"#;
+    assert_eq!(polled["messages"][0], alive);
+    within(handle.drain()).await;
     serving.abort();
 }

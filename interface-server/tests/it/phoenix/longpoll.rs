@@ -23,7 +23,7 @@ struct Poller {
 }
 
 /// Sends a request; the head of the answer and its body.
-async fn request(address: SocketAddr, head: &str, body: &str) -> (String, Value) {
+pub(crate) async fn request(address: SocketAddr, head: &str, body: &str) -> (String, Value) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let len = body.len();
     let request = format!(

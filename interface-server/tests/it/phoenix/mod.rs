@@ -4,7 +4,7 @@
 mod broadcast;
 mod ending;
 mod joining;
-mod longpoll;
+pub(crate) mod longpoll;
 mod presence;
 mod resume;
 mod stage;
