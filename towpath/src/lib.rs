@@ -109,6 +109,8 @@ mod documents {
     struct Identity;
     #[doc = include_str!("../../docs/testing.md")]
     struct Testing;
+    #[doc = include_str!("../../docs/topics.md")]
+    struct TopicsDocument;
     #[doc = include_str!("../../docs/tutorial.md")]
     struct Tutorial;
 }

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use towpath_layer_core::presence::{Change, PresenceLimits, References, Source};
-use towpath_layer_core::{GroupName, LocalId, Tracking};
+use towpath_layer_core::{Counter, GroupName, LocalId, Tracking};
 
 use super::connection::Connection;
 use super::ids::IdMap;
@@ -60,6 +60,10 @@ impl Shard {
 
     /// A connection's consumer tracks or watches.
     pub(crate) fn track(self: &Rc<Self>, connection: &Rc<Connection>, tracking: Tracking) {
+        if !connection.conversation.borrow().takes_members() {
+            // Its last event: it is nowhere any more.
+            return self.count(Counter::Dropped);
+        }
         let room = self.room(tracking.topic());
         let mut of = self.presences.of.borrow_mut();
         let rooms = of.entry(connection.id).or_default();
