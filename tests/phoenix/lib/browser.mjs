@@ -54,3 +54,43 @@ async function answer(request, response) {
   response.setHeader("content-type", file === undefined ? "text/html" : "text/javascript");
   response.end(file === undefined ? "<!doctype html><link rel=icon href=data:,>" : await readFile(file));
 }
+
+/** Runs in the page: makes a socket of either client. */
+export async function open({ script, transport, address, user }) {
+  const library = await import(script);
+  const isOwn = script === "/towpath.js";
+  const way = isOwn ? transport : { websocket: WebSocket, longpoll: library.LongPoll }[transport];
+  window.library = library;
+  window.socket = new library.Socket(address, {
+    params: { user },
+    transport: way,
+    reconnectAfterMs: () => 20,
+    rejoinAfterMs: () => 20,
+    reconnectBaseMs: 20,
+  });
+  window.socket.connect();
+}
+
+/** Runs in the page: joins, and says how that was answered. */
+export function join({ topic, params }) {
+  window.channel = window.socket.channel(topic, params);
+  window.heard = [];
+  window.channel.on("shout", (payload) => window.heard.push(payload));
+  window.presence = new window.library.Presence(window.channel);
+  const push = window.channel.join();
+  return new Promise((resolve) => {
+    for (const status of ["ok", "error", "timeout"]) push.receive(status, (response) => resolve([status, response]));
+  });
+}
+
+/** Runs in the page: pushes, and says how that was answered. */
+export function push({ event, payload }) {
+  return new Promise((resolve) => {
+    const push = window.channel.push(event, payload);
+    for (const status of ["ok", "error", "timeout"]) push.receive(status, (response) => resolve([status, response]));
+  });
+}
+
+export const CASES = ["/phoenix.mjs", "/towpath.js"].flatMap((script) =>
+  ["websocket", "longpoll"].map((transport) => ({ script, transport })),
+);

@@ -66,13 +66,3 @@ test("a frame just under it comes back", async (context) => {
   const text = "x".repeat(1024 * 1024 - 1024);
   assert.equal((await answer(channel.push("echo", { text })))[1].text.length, text.length);
 });
-
-test("a quiet client is closed when its time is over, not before its heartbeat", () =>
-  withRaw("/quiet", {}, async (raw) => {
-    const started = performance.now();
-    raw.send(null, "1", "phoenix", "heartbeat");
-    await raw.expectReply(null, "1", "phoenix", "ok", {});
-    const code = await raw.closeCode();
-    assert.ok([1000, 1001, 1002].includes(code), `closed with ${code}`);
-    assert.ok(performance.now() - started >= 450, "not before 500 ms");
-  }));

@@ -203,11 +203,16 @@ for (const method of ["PUT", "DELETE"]) {
   });
 }
 
-test("a body that is no frame ends the session, not the server", async () => {
+test("a body that is no frame is refused or ends its session, and harms no other", async () => {
   for (const body of ["{", "[1]", "####", '["1","1"]']) {
-    const poll = await RawPoll.open("/socket");
-    const { status } = await poll.post(body);
-    assert.notEqual(status, undefined);
+    const { token } = await RawPoll.open("/socket");
+    const headers = { "content-type": "application/x-ndjson", "x-phoenix-longpoll-token": token };
+    const address = httpAddress("/socket/longpoll", { vsn: "2.0.0" });
+    const posted = await fetch(address, { method: "POST", headers, body });
+    if (posted.status === 200) {
+      const polled = await (await fetch(address, { headers })).json();
+      assert.equal(polled.status, 410, body);
+    }
     await (await RawPoll.open("/socket")).join(unique("room:"));
   }
 });

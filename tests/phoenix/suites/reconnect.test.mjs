@@ -85,18 +85,3 @@ test("after 1001 the client comes back", async (context) => {
   await reopened;
   assert.deepEqual(await answer(channel.push("echo", {})), ["ok", {}]);
 });
-
-test("heartbeats keep a connection that is otherwise silent", async (context) => {
-  const socket = await connected(context, { mount: "/quiet", heartbeatIntervalMs: 150 });
-  const { channel } = await joined(socket, unique("room:"));
-  let closes = 0;
-  socket.onClose(() => (closes += 1));
-  let beats = 0;
-  await new Promise((resolve) => {
-    socket.onMessage(({ topic }) => {
-      if (topic === "phoenix" && (beats += 1) === 8) resolve();
-    });
-  });
-  assert.equal(closes, 0);
-  assert.deepEqual(await answer(channel.push("echo", {})), ["ok", {}]);
-});

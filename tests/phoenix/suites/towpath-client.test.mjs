@@ -5,33 +5,12 @@ import { test } from "node:test";
 
 import WebSocket from "ws";
 
-import { Presence, PushError, Socket } from "../../../clients/js/dist/towpath.js";
+import { PushError, Socket } from "../../../clients/js/dist/towpath.js";
 import { answer, connected, ended, joined, once } from "../lib/client.mjs";
+import { QUICK, WAYS, client, inTopic, next } from "../lib/own-client.mjs";
 import { Proxy } from "../lib/proxy.mjs";
 import { NODES } from "../lib/server.mjs";
-import { Inbox, unique, within } from "../lib/waiting.mjs";
-
-const QUICK = { WebSocket, reconnectBaseMs: 20, reconnectMaxMs: 40, rejoinBaseMs: 20, rejoinMaxMs: 40 };
-const WAYS = ["websocket", "longpoll"];
-
-/** A client that ends with the test. */
-function client(context, { mount = "/socket", base = NODES[0], ...options } = {}) {
-  const socket = new Socket(`${base}${mount}`, { ...QUICK, ...options });
-  context.after(() => socket.disconnect());
-  socket.connect();
-  return socket;
-}
-
-async function inTopic(socket, topic, params = {}) {
-  const channel = socket.channel(topic, params);
-  assert.equal((await answer(channel.join()))[0], "ok");
-  return channel;
-}
-
-/** The next time that it is so. */
-function next(hook, what) {
-  return within(what, new Promise((resolve) => hook((...parts) => resolve(parts))));
-}
+import { Inbox, unique } from "../lib/waiting.mjs";
 
 for (const transport of WAYS) {
   test(`${transport}: joins, messages, answers and broadcasts`, async (context) => {
@@ -60,60 +39,6 @@ for (const transport of WAYS) {
     const answers = channels.map((it, n) => it.push("echo", { n }).reply());
     proxy.takes = true;
     assert.deepEqual(await Promise.all(answers), [{ n: 0 }, { n: 1 }]);
-  });
-
-  test(`${transport}: what was missed is caught up without a word of the application's`, async (context) => {
-    const proxy = await Proxy.start(context);
-    const topic = unique("history:");
-    const writer = await inTopic(client(context), topic);
-    const channel = await inTopic(client(context, { transport, base: proxy.base }), topic);
-    const said = new Inbox();
-    channel.on("said", ({ n }) => said.add(n));
-    channel.onResync(() => said.add("resync"));
-    await writer.push("say", { n: 1 }).reply();
-    assert.equal(await said.next(), 1);
-    proxy.takes = false;
-    const lost = next((hook) => channel.onError(hook), "error");
-    proxy.cut();
-    await lost;
-    for (const n of [2, 3, 4]) await writer.push("say", { n }).reply();
-    proxy.takes = true;
-    for (const n of [2, 3, 4]) assert.equal(await said.next(), n);
-    await writer.push("say", { n: 5 }).reply();
-    assert.equal(await said.next(), 5);
-    assert.equal(said.length, 0);
-  });
-
-  test(`${transport}: a larger gap than the history is told`, async (context) => {
-    const proxy = await Proxy.start(context);
-    const topic = unique("history:");
-    const writer = await inTopic(client(context), topic);
-    const channel = await inTopic(client(context, { transport, base: proxy.base }), topic);
-    const resync = next((hook) => channel.onResync(hook), "resync");
-    const lost = next((hook) => channel.onError(hook), "error");
-    await writer.push("say", { n: 0 }).reply();
-    proxy.takes = false;
-    proxy.cut();
-    await lost;
-    for (let n = 1; n <= 8; n += 1) await writer.push("say", { n }).reply();
-    proxy.takes = true;
-    const [response] = await resync;
-    assert.equal(response.resync, true);
-    assert.equal(channel.lastSeenId === null, false);
-  });
-
-  test(`${transport}: presence is the same in both clients`, async (context) => {
-    const topic = unique("presence:");
-    const channel = client(context, { transport }).channel(topic, { key: "ann", meta: { tab: 1 } });
-    const presence = new Presence(channel);
-    const syncs = new Inbox();
-    presence.onSync(() => syncs.add(presence.list((key, { metas }) => `${key} ${metas.length}`).toSorted().join(", ")));
-    await answer(channel.join());
-    const other = await joined(await connected(context), topic, { key: "bob", meta: {} });
-    while ((await syncs.next()) !== "ann 1, bob 1");
-    await answer(other.channel.leave());
-    while ((await syncs.next()) !== "ann 1");
-    assert.equal(presence.state.get("ann").metas[0].tab, 1);
   });
 
   test(`${transport}: bytes reach the server`, async (context) => {
@@ -255,22 +180,4 @@ test("a push without an answer times out, and one whose connection is lost does 
   const lost = answer(channel.push("nothing", {}, 60_000));
   proxy.cut();
   assert.deepEqual(await lost, ["timeout", {}]);
-});
-
-test("heartbeats keep a connection that is otherwise silent", async (context) => {
-  const frames = new Inbox();
-  class Counted extends WebSocket {
-    constructor(...parts) {
-      super(...parts);
-      this.addEventListener("message", () => frames.add(null));
-    }
-  }
-  const socket = client(context, { mount: "/quiet", heartbeatMs: 100, transport: "websocket", WebSocket: Counted });
-  const channel = await inTopic(socket, unique("room:"));
-  let closes = 0;
-  socket.onClose(() => (closes += 1));
-  // Twelve answers are more than twice the time after which a quiet client is closed.
-  for (let beat = 0; beat < 12; beat += 1) await frames.next();
-  assert.equal(closes, 0);
-  assert.deepEqual(await channel.push("echo", {}).reply(), {});
 });

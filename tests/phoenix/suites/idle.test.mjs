@@ -1,0 +1,54 @@
+// Clients of which nothing is heard.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import WebSocket from "ws";
+
+import { answer, connected, joined } from "../lib/client.mjs";
+import { client, inTopic } from "../lib/own-client.mjs";
+import { withRaw } from "../lib/raw-socket.mjs";
+import { Inbox, unique } from "../lib/waiting.mjs";
+
+test("a quiet client is closed when its time is over, not before its heartbeat", () =>
+  withRaw("/quiet", {}, async (raw) => {
+    const started = performance.now();
+    raw.send(null, "1", "phoenix", "heartbeat");
+    await raw.expectReply(null, "1", "phoenix", "ok", {});
+    const code = await raw.closeCode();
+    assert.ok([1000, 1001, 1002].includes(code), `closed with ${code}`);
+    assert.ok(performance.now() - started >= 450, "not before 500 ms");
+  }));
+
+test("heartbeats keep a connection that is otherwise silent", async (context) => {
+  const socket = await connected(context, { mount: "/quiet", heartbeatIntervalMs: 150 });
+  const { channel } = await joined(socket, unique("room:"));
+  let closes = 0;
+  socket.onClose(() => (closes += 1));
+  let beats = 0;
+  await new Promise((resolve) => {
+    socket.onMessage(({ topic }) => {
+      if (topic === "phoenix" && (beats += 1) === 8) resolve();
+    });
+  });
+  assert.equal(closes, 0);
+  assert.deepEqual(await answer(channel.push("echo", {})), ["ok", {}]);
+});
+
+test("heartbeats of Towpath's own client keep a connection that is otherwise silent", async (context) => {
+  const frames = new Inbox();
+  class Counted extends WebSocket {
+    constructor(...parts) {
+      super(...parts);
+      this.addEventListener("message", () => frames.add(null));
+    }
+  }
+  const socket = client(context, { mount: "/quiet", heartbeatMs: 100, transport: "websocket", WebSocket: Counted });
+  const channel = await inTopic(socket, unique("room:"));
+  let closes = 0;
+  socket.onClose(() => (closes += 1));
+  // Twelve answers are more than twice the time after which a quiet client is closed.
+  for (let beat = 0; beat < 12; beat += 1) await frames.next();
+  assert.equal(closes, 0);
+  assert.deepEqual(await channel.push("echo", {}).reply(), {});
+});
