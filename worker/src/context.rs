@@ -19,6 +19,7 @@ use crate::effects::{Answer, Effect, Effects, Savepoint};
 use crate::envelope::Envelope;
 use crate::framing::Framing;
 use crate::held::Held;
+use crate::topics::Histories;
 use crate::{Error, FromContext, PlaceKind, Result, States};
 
 /// The parameters of a path, in its order.
@@ -57,6 +58,8 @@ struct Part {
 pub(crate) struct Environment {
     pub(crate) layer: Arc<dyn ChannelLayer>,
     pub(crate) states: States,
+    /// Which topics keep a history.
+    pub(crate) histories: Histories,
     /// Bounds the blocking consumers, also those whose event was given up.
     pub(crate) blocking: Arc<Semaphore>,
 }

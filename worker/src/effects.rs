@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use towpath_layer_core::{
-    Accept, ChannelLayer, ChannelName, GroupChange, GroupName, Message, Reply,
+    Accept, ChannelLayer, ChannelName, GroupChange, GroupName, History, Message, Reply,
 };
 
 use crate::envelope::{Envelope, Slots};
@@ -62,6 +62,7 @@ impl Answer {
 pub(crate) enum Effect {
     Send(ChannelName, Message),
     GroupSend(GroupName, Reply),
+    Publish(GroupName, Reply, History),
     SendAfter(Duration, ChannelName, Message),
 }
 
@@ -180,6 +181,10 @@ pub(crate) async fn send(layer: &dyn ChannelLayer, outbox: Vec<Effect>) -> Resul
             Effect::GroupSend(group, reply) => {
                 send_batch(layer, &mut batch).await?;
                 layer.group_send(&group, reply).await?;
+            }
+            Effect::Publish(group, reply, history) => {
+                send_batch(layer, &mut batch).await?;
+                layer.group_publish(&group, reply, &history).await?;
             }
             Effect::SendAfter(delay, channel, message) => {
                 send_batch(layer, &mut batch).await?;

@@ -10,6 +10,7 @@ use bytestring::ByteString;
 
 use crate::meter::Meter;
 use crate::router::{IntoWebsocket, Websocket};
+use crate::topics::Kept;
 use crate::{Place, PlaceKind};
 
 /// Several streams over one WebSocket; see [`demultiplexer`].
@@ -155,6 +156,15 @@ impl Streams {
             Some(name) => Err(format!("the event {name:?} has two consumers")),
             None => Ok(()),
         }
+    }
+
+    /// What the topics of all streams keep.
+    fn topics(&self) -> Vec<Kept> {
+        let topics = self
+            .streams
+            .iter()
+            .flat_map(|one| one.consumers.topics.iter());
+        topics.cloned().collect()
     }
 
     fn has(&self, kind: PlaceKind) -> bool {

@@ -33,6 +33,7 @@ pub(super) fn websocket(streams: &Arc<Streams>) -> Websocket {
         disconnect: streams.has(PlaceKind::Disconnect).then(part),
         events: Vec::new(),
         other_events: streams.has(PlaceKind::Application).then(part),
+        topics: streams.topics(),
     }
 }
 

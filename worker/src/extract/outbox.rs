@@ -10,6 +10,7 @@ use towpath_layer_core::{ChannelName, Content, GroupName, Message, Reply};
 use super::FromContext;
 use crate::effects::Effect;
 use crate::framing::Framing;
+use crate::topics::broadcast_effect;
 use crate::{Context, Result};
 
 /// Gathers what goes out together when the consumer has returned without an
@@ -151,6 +152,23 @@ impl Outbox {
     /// As [`send`](Self::send).
     pub fn group_json<T: Serialize + ?Sized>(&self, group: impl AsRef<str>, value: &T) -> Result {
         self.group_send(group, self.context.framing().json(value)?)
+    }
+
+    /// A broadcast to everybody who has joined a topic, as
+    /// [`Topics::broadcast`](crate::Topics::broadcast) sends it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), or if the value is no JSON object, or the name
+    /// of topic or event is the protocol's own.
+    pub fn broadcast<T: Serialize + ?Sized>(
+        &self,
+        topic: impl AsRef<str>,
+        event: &str,
+        payload: &T,
+    ) -> Result {
+        let effect = broadcast_effect(&self.context, topic.as_ref(), event, payload)?;
+        self.context.put(effect)
     }
 
     /// An event for the consumers of every member of a group.

@@ -15,7 +15,7 @@ use towpath_layer_core::{ChannelName, channels};
 use crate::consumer::{Consumer, Methods};
 use crate::handler::{Consume, Handler, erase};
 use crate::middleware::{Middleware, wrap};
-use crate::topics::{Mount, SocketMount, TopicRoutes, TopicSocket};
+use crate::topics::{Histories, Mount, SocketMount, TopicRoutes, TopicSocket};
 
 pub use error::{RouteError, RouteErrors};
 pub use filter::{Field, Filter, field, header, query};
@@ -270,6 +270,15 @@ impl Router {
             Entry::Socket(_) | Entry::Channel(_) => None,
         });
         mounts.collect()
+    }
+
+    /// Which topics keep a history.
+    pub(crate) fn histories(&self) -> Histories {
+        Histories::new(self.entries.iter().map(|entry| match entry {
+            Entry::Socket(entry) => entry.consumers.topics.clone(),
+            Entry::Mount(entry) => entry.mount.kept(),
+            Entry::Channel(_) => Vec::new(),
+        }))
     }
 
     /// The channels that a worker receives from, each once. Names that are not

@@ -7,6 +7,7 @@ use towpath_layer_core::EventKind;
 use crate::handler::{Consume, Handler, erase};
 use crate::middleware::{Middleware, wrap};
 use crate::place::PlaceKind;
+use crate::topics::Kept;
 
 /// The consumers of one path; see [`websocket`].
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,8 @@ pub struct Websocket {
     pub(crate) disconnect: Option<Arc<dyn Consume>>,
     pub(crate) events: Vec<(String, Arc<dyn Consume>)>,
     pub(crate) other_events: Option<Arc<dyn Consume>>,
+    /// What its topics keep, if it has some.
+    pub(crate) topics: Vec<Kept>,
 }
 
 /// What can stand on a path or on a stream: a [`Websocket`], and what becomes

@@ -110,6 +110,7 @@ impl Worker {
         let environment = Environment {
             layer,
             states,
+            histories: router.histories(),
             blocking: Arc::new(Semaphore::new(concurrency(&config))),
         };
         let shared = Shared {

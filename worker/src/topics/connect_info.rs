@@ -120,7 +120,7 @@ impl ConnectInfo {
     /// Topics, to broadcast to.
     #[must_use]
     pub fn topics(&self) -> Topics {
-        Topics::new(Arc::clone(self.context.layer()))
+        Topics::of(&self.context)
     }
 
     /// The groups of the layer, and the socket's own part in them.

@@ -5,7 +5,11 @@ use std::future::Future;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Answer, Info, Joined, Terminated, Topic, TopicPayload, TopicSocket, plain};
+use towpath_layer_core::History;
+
+use super::{
+    Answer, Info, Joined, Present, Terminated, Topic, TopicPayload, TopicSocket, Watch, plain,
+};
 use crate::error::UnknownEvent;
 use crate::extract::short_name;
 use crate::router::Websocket;
@@ -94,6 +98,28 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// member; all others are encoded once for all. Default: none.
     const INTERCEPT: &'static [&'static str] = &[];
 
+    /// What this client is told of who is present in the topic, from the answer
+    /// to its join on; [`Topic::track`] makes it present itself. A client of
+    /// Phoenix keeps its list by that. Each change is told to each who watches:
+    /// mind large topics. Default: nothing.
+    const PRESENCE: Watch = Watch::No;
+
+    /// How much of the topic's past is kept. Each broadcast then carries where
+    /// it stands as `last_seen_id`, and so does the answer to a join, if they
+    /// are JSON objects. A client that joins again with the one that it saw
+    /// last in its payload is told what it missed, in order, behind the answer;
+    /// `"resync": true` in that says that more was missed than is kept: it
+    /// begins anew. Bytes are kept, too, but carry nothing. Default: nothing.
+    ///
+    /// All who broadcast to the topic have to know: consumers do by the routes,
+    /// [`Topics::new`](super::Topics::new) by
+    /// [`with_history`](super::Topics::with_history).
+    const HISTORY: Option<History> = None;
+
+    /// How many of the latest messages of [`HISTORY`](Self::HISTORY) a client is
+    /// told that has seen none; 1000 at most. Default: 0.
+    const HISTORY_ON_JOIN: u32 = 0;
+
     /// A client wants to join: makes the value, or refuses.
     ///
     /// Once it has returned, the topic's group is joined, then the client has
@@ -158,6 +184,57 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
         }
     }
 
+    /// Completes what the consumer tracked or updated in one event, before
+    /// anybody sees it: adds names from a database, for example, with one query
+    /// for all of them. Default: they stay as they are.
+    ///
+    /// It runs here, once, and not for each node or client that is told; what it
+    /// adds is stored with the presence, and counts to its size.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use towpath_worker::*;
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct UserSocket { user: String }
+    /// # impl TopicSocket for UserSocket {
+    /// #     async fn connect(params: SocketParams, _: &ConnectInfo) -> Result<Self> {
+    /// #         Ok(params.parse()?)
+    /// #     }
+    /// # }
+    /// # struct Users;
+    /// # impl Users {
+    /// #     async fn names(&self, _: Vec<String>) -> Result<Vec<String>> { Ok(Vec::new()) }
+    /// # }
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Room;
+    /// impl TopicConsumer for Room {
+    ///     type Socket = UserSocket;
+    ///     const PRESENCE: Watch = Watch::Diffs;
+    ///
+    ///     async fn join(_: TopicPayload, socket: &UserSocket, topic: &Topic) -> Result<Joined<Self>> {
+    ///         topic.track(socket.user.clone(), &serde_json::json!({"typing": false}))?;
+    ///         Ok(Joined::ok(Self))
+    ///     }
+    ///
+    ///     async fn fetch(presents: &mut [Present], topic: &Topic) -> Result {
+    ///         let keys = presents.iter().map(|present| present.key().to_owned());
+    ///         let names = topic.state::<Users>()?.names(keys.collect()).await?;
+    ///         for (present, name) in presents.iter_mut().zip(names) {
+    ///             present.set("name", &name)?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As if the consumer itself had returned them; nothing is tracked then.
+    fn fetch(presents: &mut [Present], topic: &Topic) -> impl Future<Output = Result> + Send {
+        let _default = (presents, topic);
+        async { Ok(()) }
+    }
+
     /// The conversation is over: the client left, or its connection is gone. It
     /// is not called if the join made no value, and finds the fields as the last
     /// method left them. Default: nothing.
@@ -190,7 +267,9 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// answers a message is a `phx_reply` with its `ref`.
     ///
     /// A type that [intercepts](Self::INTERCEPT) cannot, and
-    /// [`Topic::subscribe`] and bytes fail there.
+    /// [`Topic::subscribe`] and bytes fail there. Where a stream ends and the
+    /// connection lives, [`terminate`](Self::terminate) untracks what was
+    /// tracked.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};

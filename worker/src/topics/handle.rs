@@ -5,18 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 use towpath_layer_core::{
-    Broadcast, ChannelLayer, ChannelName, Delivery, Frame, GroupName, Reply, TopicReply,
+    Broadcast, ChannelLayer, ChannelName, Delivery, Frame, GroupName, History, Reply, TopicReply,
 };
 
-use super::{TopicPayload, names};
-use crate::{Context, FromContext, Result, held};
+use super::{Histories, Kept, Presences, TopicPattern, TopicPayload, names};
+use crate::effects::Effect;
+use crate::{Context, Error, FromContext, Result, held};
 
 /// Topics, to broadcast to: from any consumer, as an argument, and from any
 /// task of any process with [`Topics::new`].
 ///
 /// A broadcast goes to everybody who has joined the topic, on every node; it is
-/// encoded once, and stored nowhere. What it carries is a JSON object (a struct
-/// or a map) or bytes.
+/// encoded once, and kept only if the topic has a
+/// [history](super::TopicConsumer::HISTORY). What it carries is a JSON object (a
+/// struct or a map) or bytes.
 ///
 /// ```
 /// use serde_json::json;
@@ -30,13 +32,42 @@ use crate::{Context, FromContext, Result, held};
 #[derive(Debug, Clone)]
 pub struct Topics {
     layer: Arc<dyn ChannelLayer>,
+    histories: Histories,
 }
 
 impl Topics {
-    /// For code that is no consumer.
+    /// For code that is no consumer. It knows no routes, and so of no topic that
+    /// it keeps a history: [`with_history`](Self::with_history) says so.
     #[must_use]
     pub fn new(layer: Arc<dyn ChannelLayer>) -> Self {
-        Self { layer }
+        Self {
+            layer,
+            histories: Histories::default(),
+        }
+    }
+
+    /// For a consumer, of any topic or none: with what the routes say.
+    pub(super) fn of(context: &Context) -> Self {
+        Self {
+            layer: Arc::clone(context.layer()),
+            histories: context.environment().histories.clone(),
+        }
+    }
+
+    /// A topic, or all that begin alike (`room:*`), keep a history: the one that
+    /// their consumer's [`HISTORY`](super::TopicConsumer::HISTORY) says. What is
+    /// broadcast without is told, and not kept.
+    ///
+    /// # Errors
+    ///
+    /// An internal [`Error`] if the pattern is not valid.
+    pub fn with_history(self, pattern: &str, history: History) -> Result<Self> {
+        let unfit = |reason| Error::internal(format!("the topic {pattern:?}: {reason}"));
+        let histories = self.histories.with(Kept {
+            pattern: TopicPattern::new(pattern).map_err(unfit)?,
+            history: Some(history),
+        });
+        Ok(Self { histories, ..self })
     }
 
     /// Sends a message to everybody who has joined a topic; says how many nodes
@@ -44,7 +75,7 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// [`Error`](crate::Error) with the layer's
+    /// [`Error`] with the layer's
     /// [`SendError`](towpath_layer_core::SendError), or an internal one if the
     /// value is no JSON object, or the name of topic or event is the
     /// protocol's own (`phoenix`, `phx_…`).
@@ -124,6 +155,45 @@ impl Topics {
         self.send(broadcast).await
     }
 
+    /// As [`broadcast`](Self::broadcast), to those alone who are connected to
+    /// this process's own node; it is never kept. In a process without an
+    /// interface server nobody is.
+    ///
+    /// # Errors
+    ///
+    /// As [`broadcast`](Self::broadcast).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the message or not.
+    pub async fn local_broadcast<T: Serialize + Sync + ?Sized>(
+        &self,
+        topic: impl AsRef<str>,
+        event: &str,
+        payload: &T,
+    ) -> Result<Delivery> {
+        let payload = TopicPayload::encode(payload)?.into_message()?;
+        let (group, reply) = group_message(names::broadcast(topic.as_ref(), event, payload)?);
+        held::flush().await;
+        Ok(self.layer.group_send_local(&group, reply).await?)
+    }
+
+    /// Who is present in a topic, on all nodes. It reads every member: ask for
+    /// it now and then, and let clients follow by
+    /// [`PRESENCE`](super::TopicConsumer::PRESENCE).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] with the layer's
+    /// [`LayerError`](towpath_layer_core::LayerError).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn presences(&self, topic: impl AsRef<str>) -> Result<Presences> {
+        Presences::read(&*self.layer, topic.as_ref()).await
+    }
+
     /// Ends every socket of an [id](super::TopicSocket::id), on every node,
     /// with 1001: its clients connect again.
     ///
@@ -137,13 +207,32 @@ impl Topics {
     pub async fn disconnect(&self, socket_id: impl AsRef<str>) -> Result<Delivery> {
         let payload = Frame::Text("{}".into());
         let disconnect = names::broadcast(socket_id.as_ref(), names::DISCONNECT, payload)?;
-        self.send(disconnect).await
+        let (group, reply) = group_message(disconnect);
+        held::flush().await;
+        Ok(self.layer.group_send(&group, reply).await?)
     }
 
     pub(super) async fn send(&self, broadcast: Broadcast) -> Result<Delivery> {
+        let history = self.histories.of(&broadcast.topic);
         let (group, reply) = group_message(broadcast);
         held::flush().await;
-        Ok(self.layer.group_send(&group, reply).await?)
+        match history {
+            None => Ok(self.layer.group_send(&group, reply).await?),
+            Some(history) => {
+                let (delivery, _) = self.layer.group_publish(&group, reply, &history).await?;
+                Ok(delivery)
+            }
+        }
+    }
+
+    /// The same, once the consumer has returned.
+    pub(super) fn effect(&self, broadcast: Broadcast) -> Effect {
+        let history = self.histories.of(&broadcast.topic);
+        let (group, reply) = group_message(broadcast);
+        match history {
+            None => Effect::GroupSend(group, reply),
+            Some(history) => Effect::Publish(group, reply, history),
+        }
     }
 
     pub(super) fn layer(&self) -> &dyn ChannelLayer {
@@ -151,8 +240,19 @@ impl Topics {
     }
 }
 
+/// What an outbox sends for a broadcast.
+pub(crate) fn broadcast_effect<T: Serialize + ?Sized>(
+    context: &Context,
+    topic: &str,
+    event: &str,
+    payload: &T,
+) -> Result<Effect> {
+    let payload = TopicPayload::encode(payload)?.into_message()?;
+    Ok(Topics::of(context).effect(names::broadcast(topic, event, payload)?))
+}
+
 /// A broadcast, and the group through which it goes.
-pub(super) fn group_message(broadcast: Broadcast) -> (GroupName, Reply) {
+fn group_message(broadcast: Broadcast) -> (GroupName, Reply) {
     let group = GroupName::topic(&broadcast.topic);
     let reply = Reply {
         topic: vec![TopicReply::Broadcast(broadcast)],
@@ -163,6 +263,6 @@ pub(super) fn group_message(broadcast: Broadcast) -> (GroupName, Reply) {
 
 impl FromContext for Topics {
     async fn from_context(context: &Context) -> Result<Self> {
-        Ok(Self::new(Arc::clone(context.layer())))
+        Ok(Self::of(context))
     }
 }

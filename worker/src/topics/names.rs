@@ -37,13 +37,19 @@ pub(super) fn check_event(event: &str) -> Result {
     Ok(())
 }
 
-/// A message for everybody who joined a topic, if its names are free.
-pub(super) fn broadcast(topic: &str, event: &str, payload: Frame) -> Result<Broadcast> {
+/// Whether an application may use a topic of that name.
+pub(super) fn check_topic(topic: &str) -> Result {
     if is_reserved_topic(topic) {
         return Err(Error::internal(format!(
             "the topic {topic:?} is the protocol's own: nobody joins it"
         )));
     }
+    Ok(())
+}
+
+/// A message for everybody who joined a topic, if its names are free.
+pub(super) fn broadcast(topic: &str, event: &str, payload: Frame) -> Result<Broadcast> {
+    check_topic(topic)?;
     check_event(event)?;
     Ok(Broadcast {
         topic: topic.into(),

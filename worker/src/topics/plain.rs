@@ -5,16 +5,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use futures_util::future::BoxFuture;
 use towpath_layer_core::{Application, Deny, Event, EventKind, Frame, GroupName, Reply};
 
-use super::run::{keep, open, value, warned};
+use super::presence::changes;
+use super::run::{Done, answer, informed, open, value, warned};
 use super::template::Template;
 use super::topic::leave_group;
 use super::wire::{self, Incoming};
 use super::{
-    ConnectInfo, Info, Joined, SocketParams, Terminated, Topic, TopicConsumer, TopicPayload,
+    ConnectInfo, Info, Joined, Kept, SocketParams, Terminated, Topic, TopicConsumer, TopicPattern,
     TopicSocket, names,
 };
 use crate::extract::short_name;
@@ -28,6 +28,10 @@ const NORMAL: u16 = 1000;
 /// A topic's consumer as the consumers of a connection.
 pub(super) fn websocket<C: TopicConsumer>(topic: &str) -> Websocket {
     let topic = Arc::new(Template::new(topic));
+    let kept = TopicPattern::new(&topic.pattern()).map(|pattern| Kept {
+        pattern,
+        history: C::HISTORY,
+    });
     let part = || -> Option<Arc<dyn Consume>> {
         Some(Arc::new(Part::<C> {
             topic: Arc::clone(&topic),
@@ -40,6 +44,7 @@ pub(super) fn websocket<C: TopicConsumer>(topic: &str) -> Websocket {
         disconnect: part(),
         events: Vec::new(),
         other_events: part(),
+        topics: kept.into_iter().collect(),
     }
 }
 
@@ -86,14 +91,12 @@ impl<C: TopicConsumer> Consume for Part<C> {
 
 async fn connect<C: TopicConsumer>(context: &Context, name: String) -> Result {
     let params = SocketParams::of(context)?;
-    let payload = TopicPayload::from(params.to_json()?);
+    let payload = params.to_json()?;
     let socket = C::Socket::connect(params, &ConnectInfo::of(context)?).await?;
     let topic = Topic::plain(&context.holding(), name)?.joining();
-    let joined = C::join(payload, &socket, &topic).await;
+    let joined = C::join(payload.clone().into(), &socket, &topic).await;
     let (mut consumer, response) = joined.and_then(Joined::into_result).map_err(deny)?;
-    // The node wraps what it writes to the members in the stream's name.
-    let meta = context.framing().stream.map(ByteString::into_bytes);
-    if open(&consumer, response, &topic, meta.unwrap_or_default()).await? {
+    if open(&consumer, response, &topic, &payload).await? {
         end(&mut consumer, &topic).await?;
     }
     Ok(())
@@ -130,7 +133,7 @@ async fn receive<C: TopicConsumer>(context: &Context, name: String, frame: &Fram
     };
     if *incoming.event == *names::LEAVE {
         let ok = ("ok".into(), Frame::Text("{}".into()));
-        topic.finished(Some(ok), true).await?;
+        topic.finished(Done::answered(ok, true)).await?;
         return end(&mut consumer, &topic).await;
     }
     if names::is_reserved_event(&incoming.event) {
@@ -140,17 +143,15 @@ async fn receive<C: TopicConsumer>(context: &Context, name: String, frame: &Fram
         .payload
         .map(|payload| text.slice_ref(payload.get()));
     let payload = Frame::Text(payload.unwrap_or_else(|| "{}".into()));
-    let answered = consumer.handle_in(&incoming.event, payload.into(), &topic);
-    let answer = match answered.await {
+    let answered = answer(&mut consumer, &incoming.event, payload, &topic).await;
+    let done = match answered {
         Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::BadPayload) => {
             context.take_outbox();
             return refuse(&topic, &error.to_string()).await;
         }
-        answer => answer?,
+        done => done?,
     };
-    let (reply, stops) = answer.into_parts()?;
-    keep(&consumer, &topic)?;
-    if topic.finished(reply, stops).await? {
+    if topic.finished(done).await? {
         end(&mut consumer, &topic).await?;
     }
     Ok(())
@@ -179,7 +180,7 @@ fn elsewhere(incoming: &Incoming<'_>, topic: &Topic) -> Result<Option<Reply>> {
 async fn refuse(topic: &Topic, reason: &str) -> Result {
     tracing::debug!(reason, "a consumer refused");
     let error = ("error".into(), wire::reason(reason));
-    topic.finished(Some(error), false).await.map(drop)
+    topic.finished(Done::answered(error, false)).await.map(drop)
 }
 
 /// The topic is over: so is the connection, unless it has other streams.
@@ -190,7 +191,9 @@ async fn end<C: TopicConsumer>(consumer: &mut C, topic: &Topic) -> Result {
     }
     leave_group(context, GroupName::topic(topic.name())).await?;
     context.keep_session(Ok(Bytes::new()));
-    consumer.terminate(Terminated::stopped(), topic).await
+    consumer.terminate(Terminated::stopped(), topic).await?;
+    // The connection lives, and with it what is not untracked.
+    topic.tell_all(changes::<C>(topic).await?).await
 }
 
 async fn info<C: TopicConsumer>(context: &Context, name: String, event: Application) -> Result {
@@ -198,14 +201,12 @@ async fn info<C: TopicConsumer>(context: &Context, name: String, event: Applicat
     let Some(mut consumer) = value::<C>(context)? else {
         return Err(Error::unknown_event(&event));
     };
-    let handled = consumer.handle_info(Info::of(event)?, &topic).await;
+    let handled = informed(&mut consumer, Info::of(event)?, &topic).await;
     // On a stream the event may be for another.
     if context.framing().stream.is_none() && warned(&handled) {
         return Ok(());
     }
-    handled?;
-    keep(&consumer, &topic)?;
-    if topic.finished(None, false).await? {
+    if topic.finished(handled?).await? {
         end(&mut consumer, &topic).await?;
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! How a topic's consumer runs, on a socket with topics.
 
-use bytes::Bytes;
-use towpath_layer_core::{Application, EventKind, Frame, GroupName, Push};
+use bytestring::ByteString;
+use towpath_layer_core::{Application, EventKind, Frame, GroupName, Push, TopicReply};
 
+use super::history::resume;
+use super::presence::changes;
 use super::topic::join_group;
 use super::{Info, Terminated, Topic, TopicConsumer};
 use crate::extract::session::{decode, encode};
@@ -19,6 +21,7 @@ pub(super) fn consumers<C: TopicConsumer>() -> Websocket {
         disconnect: Some(erase(terminate::<C>)),
         events: Vec::new(),
         other_events: Some(erase(info::<C>)),
+        topics: Vec::new(),
     }
 }
 
@@ -31,8 +34,29 @@ async fn join<C: TopicConsumer>(context: Context) -> Result {
     let topic = Topic::of(&context)?.joining();
     let joined = C::join(join.payload.clone().into(), &socket, &topic).await?;
     let (consumer, response) = joined.into_result()?;
-    open(&consumer, response, &topic, Bytes::new()).await?;
+    open(&consumer, response, &topic, &join.payload).await?;
     Ok(())
+}
+
+/// What a consumer left that has returned.
+#[derive(Default)]
+pub(super) struct Done {
+    /// Status and response for the client's message.
+    pub(super) reply: Option<(ByteString, Frame)>,
+    /// Whether the topic ends.
+    pub(super) stops: bool,
+    /// What it said of presences.
+    pub(super) presences: Vec<TopicReply>,
+}
+
+impl Done {
+    pub(super) fn answered(reply: (ByteString, Frame), stops: bool) -> Self {
+        Self {
+            reply: Some(reply),
+            stops,
+            presences: Vec::new(),
+        }
+    }
 }
 
 /// The join has succeeded: the topic's group comes first, so that nothing is
@@ -41,15 +65,28 @@ pub(super) async fn open<C: TopicConsumer>(
     consumer: &C,
     response: Frame,
     topic: &Topic,
-    meta: Bytes,
+    payload: &Frame,
 ) -> Result<bool> {
+    let presences = changes::<C>(topic).await?;
     keep(consumer, topic)?;
-    join_group(topic.context(), GroupName::topic(topic.name()), meta).await?;
-    topic.opened(response).await
+    let resume = resume::<C>(topic, payload);
+    // The node itself makes a plain WebSocket a member that resumes: nothing is
+    // written before it is told where it stands.
+    if !(topic.is_plain() && resume.is_some()) {
+        // A node wraps what it writes to the members in the stream's name.
+        let stream = topic.context().framing().stream;
+        let meta = stream.map(ByteString::into_bytes).unwrap_or_default();
+        join_group(topic.context(), GroupName::topic(topic.name()), meta).await?;
+    }
+    let resume = resume.map(|resume| TopicReply::Resume(Box::new(resume)));
+    let joined = TopicReply::Joined { response };
+    let said = resume.into_iter().chain([joined]);
+    let said = said.chain(C::PRESENCE.of(topic)).chain(presences);
+    topic.opened(said.collect()).await
 }
 
 /// What is too large to travel fails before the client is told anything.
-pub(super) fn keep<C: TopicConsumer>(consumer: &C, topic: &Topic) -> Result {
+fn keep<C: TopicConsumer>(consumer: &C, topic: &Topic) -> Result {
     topic.context().keep_session(encode(consumer));
     topic.context().check_session()
 }
@@ -65,11 +102,33 @@ async fn receive<C: TopicConsumer>(context: Context) -> Result {
 async fn handle_in<C: TopicConsumer>(context: &Context, push: &Push) -> Result {
     let topic = Topic::of(context)?.answering(push.reference.clone());
     let mut consumer = load::<C>(context)?;
-    let payload = push.payload.clone().into();
-    let answer = consumer.handle_in(&push.event, payload, &topic).await?;
+    let payload = push.payload.clone();
+    let done = answer(&mut consumer, &push.event, payload, &topic).await?;
+    topic.finished(done).await.map(drop)
+}
+
+/// Hands a message of the client to its consumer.
+pub(super) async fn answer<C: TopicConsumer>(
+    consumer: &mut C,
+    event: &str,
+    payload: Frame,
+    topic: &Topic,
+) -> Result<Done> {
+    let answer = consumer.handle_in(event, payload.into(), topic).await?;
     let (reply, stops) = answer.into_parts()?;
-    keep(&consumer, &topic)?;
-    topic.finished(reply, stops).await.map(drop)
+    let presences = returned(consumer, topic).await?;
+    Ok(Done {
+        reply,
+        stops,
+        presences,
+    })
+}
+
+/// A consumer has returned: what it said of presences, if its fields can travel.
+async fn returned<C: TopicConsumer>(consumer: &C, topic: &Topic) -> Result<Vec<TopicReply>> {
+    let presences = changes::<C>(topic).await?;
+    keep(consumer, topic)?;
+    Ok(presences)
 }
 
 async fn handle_out<C: TopicConsumer>(context: &Context, push: &Push) -> Result {
@@ -77,30 +136,46 @@ async fn handle_out<C: TopicConsumer>(context: &Context, push: &Push) -> Result 
     let mut consumer = load::<C>(context)?;
     let payload = push.payload.clone().into();
     consumer.handle_out(&push.event, payload, &topic).await?;
-    keep(&consumer, &topic)?;
-    topic.finished(None, false).await.map(drop)
+    let presences = returned(&consumer, &topic).await?;
+    let done = Done {
+        presences,
+        ..Done::default()
+    };
+    topic.finished(done).await.map(drop)
 }
 
 async fn info<C: TopicConsumer>(event: Application, context: Context) -> Result {
     let topic = Topic::of(&context)?;
     let mut consumer = load::<C>(&context)?;
-    let handled = consumer.handle_info(Info::of(event)?, &topic).await;
+    let handled = informed(&mut consumer, Info::of(event)?, &topic).await;
     if warned(&handled) {
         return Ok(());
     }
-    handled?;
-    keep(&consumer, &topic)?;
-    topic.finished(None, false).await.map(drop)
+    topic.finished(handled?).await.map(drop)
+}
+
+/// Hands something to a consumer that no client said.
+pub(super) async fn informed<C: TopicConsumer>(
+    consumer: &mut C,
+    info: Info,
+    topic: &Topic,
+) -> Result<Done> {
+    consumer.handle_info(info, topic).await?;
+    let presences = returned(consumer, topic).await?;
+    Ok(Done {
+        presences,
+        ..Done::default()
+    })
 }
 
 /// An event that the type does not take ends nothing.
-pub(super) fn warned(handled: &Result) -> bool {
+pub(super) fn warned(handled: &Result<Done>) -> bool {
     match handled {
         Err(error) if error.is_unknown_event() => {
             tracing::warn!(%error, "an event is ignored");
             true
         }
-        Ok(()) | Err(_) => false,
+        Ok(_) | Err(_) => false,
     }
 }
 

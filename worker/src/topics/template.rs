@@ -37,6 +37,14 @@ impl Template {
         Ok(parts)
     }
 
+    /// The topics that it can make, and others that begin alike.
+    pub(super) fn pattern(&self) -> String {
+        match self.text.split_once('{') {
+            Some((text, _)) => format!("{text}*"),
+            None => self.text.clone(),
+        }
+    }
+
     /// Whether a path with these parameters makes a topic.
     pub(super) fn check(&self, params: &[Arc<str>]) -> Result<(), String> {
         if self.text.is_empty() {
@@ -86,6 +94,8 @@ mod tests {
         assert_eq!(template.fill(&params).unwrap(), "room:lobby/7!");
         let names: [Arc<str>; 2] = ["room".into(), "seat".into()];
         template.check(&names).unwrap();
+        assert_eq!(template.pattern(), "room:*");
+        assert_eq!(Template::new("lobby").pattern(), "lobby");
         let reason = template.check(&names[..1]).unwrap_err();
         assert!(reason.contains("{seat}"), "{reason}");
         Template::new("room:{room").check(&names).unwrap_err();

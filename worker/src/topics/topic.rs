@@ -9,13 +9,14 @@ use bytestring::ByteString;
 use parking_lot::Mutex;
 use serde::Serialize;
 use towpath_layer_core::{
-    Broadcast, ChannelName, DelayKey, Frame, GroupChange, GroupName, Reference, Reply, TopicReply,
+    Broadcast, ChannelName, DelayKey, GroupChange, GroupName, Reference, Reply, TopicReply,
 };
 
-use super::handle::group_message;
+use super::presence::Changes;
+use super::run::Done;
 use super::socket_ref::PlainRef;
 use super::{SocketRef, TopicPayload, Topics, names, wire};
-use crate::effects::{Effect, OUTBOX_EFFECTS_MAX};
+use crate::effects::OUTBOX_EFFECTS_MAX;
 use crate::{Context, Error, FromContext, Groups, Layer, Outbox, Result, Socket, held};
 
 /// One client in one topic: what its consumer tells it, and everybody who
@@ -48,6 +49,8 @@ pub struct Topic {
     reference: Option<Reference>,
     /// In a join: what waits until it has succeeded.
     waiting: Mutex<Option<Vec<Said>>>,
+    /// What it says of presences until it returns.
+    presences: Mutex<Changes>,
     stops: AtomicBool,
 }
 
@@ -66,6 +69,7 @@ impl Topic {
             plain,
             reference: None,
             waiting: Mutex::default(),
+            presences: Mutex::default(),
             stops: AtomicBool::new(false),
         })
     }
@@ -366,7 +370,7 @@ impl Topic {
     /// All topics, to broadcast to.
     #[must_use]
     pub fn topics(&self) -> Topics {
-        Topics::new(Arc::clone(self.context().layer()))
+        Topics::of(self.context())
     }
 
     /// The groups of the layer, and this conversation's own part in them.
@@ -457,60 +461,76 @@ impl Topic {
 
     async fn say_now(&self, said: Said) -> Result {
         match said {
-            Said::Push(push) => self.tell(push).await,
+            Said::Push(push) => self.tell_all(vec![push]).await,
             Said::Broadcast(broadcast) if self.context().holds() => {
-                let (group, reply) = group_message(broadcast);
-                self.context().put(Effect::GroupSend(group, reply))
+                self.context().put(self.topics().effect(broadcast))
             }
             Said::Broadcast(broadcast) => self.topics().send(broadcast).await.map(drop),
         }
     }
 
-    /// Tells the client.
-    pub(super) async fn tell(&self, reply: TopicReply) -> Result {
+    /// Tells the client, and its node what concerns it alone.
+    pub(super) async fn tell_all(&self, said: Vec<TopicReply>) -> Result {
+        if said.is_empty() {
+            return Ok(());
+        }
         if self.plain {
-            let frame = wire::frame(&self.name, &reply)?;
-            let framing = self.context().framing();
-            return self.socket.reply(framing.encoded(frame)).await;
+            for reply in wire::replies(&self.context().framing(), &self.name, said)? {
+                self.socket.reply(reply).await?;
+            }
+            return Ok(());
         }
         self.socket
             .reply(Reply {
-                topic: vec![reply],
+                topic: said,
                 ..Reply::default()
             })
             .await
     }
 
     /// The join has succeeded; whether the topic ends at once.
-    pub(super) async fn opened(&self, response: Frame) -> Result<bool> {
+    pub(super) async fn opened(&self, said: Vec<TopicReply>) -> Result<bool> {
         let waiting = self.waiting.lock().take();
-        self.tell(TopicReply::Joined { response }).await?;
+        self.tell_all(said).await?;
         for said in waiting.into_iter().flatten() {
             self.say_now(said).await?;
         }
-        self.finished(None, false).await
+        self.finished(Done::default()).await
     }
 
     /// Answers the client's message, if it waits for that; whether the topic
     /// ends.
-    pub(super) async fn finished(
-        &self,
-        reply: Option<(ByteString, Frame)>,
-        stops: bool,
-    ) -> Result<bool> {
+    pub(super) async fn finished(&self, done: Done) -> Result<bool> {
+        let Done {
+            reply,
+            stops,
+            presences: mut said,
+        } = done;
         if let (Some((status, response)), Some(reference)) = (reply, self.reference.clone()) {
-            self.tell(TopicReply::Answer {
+            said.push(TopicReply::Answer {
                 reference,
                 status,
                 response,
-            })
-            .await?;
+            });
         }
-        let stops = stops || self.stops.load(Ordering::Relaxed);
+        let stops = stops || self.stops();
         if stops {
-            self.tell(TopicReply::Stop).await?;
+            said.push(TopicReply::Stop);
         }
+        self.tell_all(said).await?;
         Ok(stops)
+    }
+
+    pub(super) fn stops(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    pub(super) fn with_presences<R>(&self, change: impl FnOnce(&mut Changes) -> R) -> R {
+        change(&mut self.presences.lock())
     }
 }
 

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use towpath_layer_core::{Frame, Reference, TopicReply};
+use towpath_layer_core::{Frame, Reference, Reply, TopicReply};
 
 use super::names;
+use crate::framing::Framing;
 use crate::{Error, Result};
 
 /// A frame of the peer.
@@ -37,6 +38,36 @@ impl<'a> Incoming<'a> {
 pub(crate) fn reason(reason: &str) -> Frame {
     let json = serde_json::json!({ "reason": reason });
     Frame::Text(json.to_string().into())
+}
+
+/// What a plain WebSocket's peer is told, and its node: in one reply, as far as
+/// that goes.
+pub(super) fn replies(framing: &Framing, topic: &str, said: Vec<TopicReply>) -> Result<Vec<Reply>> {
+    let resumes = said
+        .iter()
+        .any(|said| matches!(said, TopicReply::Resume(_)));
+    let mut first = Reply {
+        // The node writes the frame that would accept the handshake.
+        accept: resumes.then(Box::default),
+        ..Reply::default()
+    };
+    let mut more = Vec::new();
+    for said in said {
+        match said {
+            TopicReply::Resume(_) | TopicReply::Tracking(_) => first.topic.push(said),
+            TopicReply::Joined { .. } if resumes => first.topic.push(said),
+            said => {
+                let reply = framing.encoded(frame(topic, &said)?);
+                if first.frame.is_none() {
+                    first.frame = reply.frame;
+                } else {
+                    more.push(reply);
+                }
+            }
+        }
+    }
+    more.insert(0, first);
+    Ok(more)
 }
 
 /// What the peer of a plain WebSocket is told.
