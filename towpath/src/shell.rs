@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -9,9 +10,10 @@ use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
+use towpath_layer_core::ChannelLayer;
 
 use crate::app::App;
-use crate::cli::{Arguments, Command, LayerCommand};
+use crate::cli::{Arguments, Command};
 use crate::config::{ConfigError, DEFAULT_LAYER, Loaded};
 use crate::layers;
 use crate::start::Role;
@@ -82,7 +84,19 @@ impl App {
             } => {
                 loaded.require_shared(&name, "layer")?;
                 warn(loaded);
-                on_layer(&name, json, command, loaded)?;
+                let run = async |layer: Arc<dyn ChannelLayer>| command.run(&*layer, json).await;
+                on_layer(&name, loaded, run)?;
+                Ok(0)
+            }
+            Command::Topic {
+                name,
+                json,
+                command,
+            } => {
+                loaded.require_shared(&name, "topic")?;
+                warn(loaded);
+                let run = async |layer| command.run(layer, json).await;
+                on_layer(&name, loaded, run)?;
                 Ok(0)
             }
             #[cfg(feature = "binding")]
@@ -159,14 +173,19 @@ fn warn(loaded: &Loaded) {
     }
 }
 
-fn on_layer(name: &str, json: bool, command: LayerCommand, loaded: &Loaded) -> Result<()> {
+/// Runs a command on a layer that is opened for it alone.
+fn on_layer(
+    name: &str,
+    loaded: &Loaded,
+    run: impl AsyncFnOnce(Arc<dyn ChannelLayer>) -> Result<()>,
+) -> Result<()> {
     let Some(layer) = loaded.config.layers.get(name) else {
         return Ok(());
     };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let layer = layers::open(name, layer).await?;
-        let result = timeout(LAYER_TIMEOUT, command.run(&*layer, json)).await;
+        let result = timeout(LAYER_TIMEOUT, run(Arc::clone(&layer))).await;
         let _or_by_its_lease = timeout(LAYER_TIMEOUT, layer.close()).await;
         result.context("the layer does not answer")?
     });

@@ -80,6 +80,7 @@ fn what_needs_other_processes_is_refused_on_memory() {
         (&["interface"][..], "interface"),
         (&["worker"], "worker"),
         (&["layer", "flush"], "layer"),
+        (&["topic", "disconnect", "user:7"], "topic"),
     ] {
         let said = format!(
             "default: layers.default.kind = \"memory\" stays inside one process, \
@@ -158,6 +159,7 @@ fn help_and_version_are_no_failures() {
     for (arguments, part) in [
         (&["--help"][..], "Serves WebSockets"),
         (&["layer", "--help"], "group-send"),
+        (&["topic", "--help"], "disconnect"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
     ] {
         let output = towpath(arguments).output().unwrap();

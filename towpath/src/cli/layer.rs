@@ -125,23 +125,7 @@ async fn group_send(
         None => Reply::text(text),
     };
     let delivery = layer.group_send(&group, reply).await?;
-    if json {
-        return Ok(output::json(&json!({
-            "nodes": delivery.nodes,
-            "delivered": delivery.delivered,
-            "dropped": delivery.dropped,
-            "certain": delivery.certain,
-        }))?);
-    }
-    let (nodes, delivered) = (delivery.nodes, delivery.delivered);
-    let doubt = if delivery.certain {
-        ""
-    } else {
-        "; nodes still announce their members"
-    };
-    Ok(output::line(&format!(
-        "delivered to {delivered} of {nodes} nodes with members{doubt}"
-    ))?)
+    Ok(output::delivery(&delivery, json)?)
 }
 
 async fn members(layer: &dyn ChannelLayer, group: &str, json: bool) -> Result<()> {

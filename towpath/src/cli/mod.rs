@@ -6,6 +6,7 @@ mod binding;
 mod configuration;
 mod layer;
 mod output;
+mod topic;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use bench::BenchCommand;
 pub(crate) use binding::BindingCommand;
 pub(crate) use configuration::ConfigCommand;
 pub(crate) use layer::LayerCommand;
+pub(crate) use topic::TopicCommand;
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -67,6 +69,17 @@ pub(crate) enum Command {
         json: bool,
         #[command(subcommand)]
         command: LayerCommand,
+    },
+    /// Tell those who joined a topic, or end a socket.
+    Topic {
+        /// Which of the configured layers.
+        #[arg(long, global = true, value_name = "NAME", default_value = DEFAULT_LAYER)]
+        name: String,
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: TopicCommand,
     },
     /// Install or remove what records the changes of bound tables.
     #[cfg(feature = "binding")]
@@ -192,6 +205,8 @@ mod tests {
             "layer group-send g {} --event e",
             "layer groups --json",
             "layer members g --json",
+            "topic broadcast room:1 news {} --json",
+            "topic --name jobs disconnect user:7",
             "bench ws://a/echo --mode fan-out --rate 0.5 --json",
             "config check",
             "config show --json",

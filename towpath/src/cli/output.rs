@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use towpath_layer_core::Delivery;
 
 /// Writes a line to standard output. A reader that went away is no error.
 ///
@@ -23,6 +24,36 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 /// As [`line`].
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> io::Result<()> {
     line(&serde_json::to_string_pretty(value)?)
+}
+
+/// Writes what became of a message for a group.
+///
+/// # Errors
+///
+/// As [`line`].
+pub(super) fn delivery(delivery: &Delivery, as_json: bool) -> io::Result<()> {
+    let Delivery {
+        nodes,
+        delivered,
+        dropped,
+        certain,
+    } = delivery;
+    if as_json {
+        return json(&serde_json::json!({
+            "nodes": nodes,
+            "delivered": delivered,
+            "dropped": dropped,
+            "certain": certain,
+        }));
+    }
+    let doubt = if *certain {
+        ""
+    } else {
+        "; nodes still announce their members"
+    };
+    line(&format!(
+        "delivered to {delivered} of {nodes} nodes with members{doubt}"
+    ))
 }
 
 /// Writes rows in columns as wide as their widest cell; the columns from
