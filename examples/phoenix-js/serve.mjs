@@ -1,12 +1,15 @@
-// node serve.mjs [PORT] - serves this folder's page to the browsers of this machine.
+// node serve.mjs [PORT] - serves the demonstration's page, with the npm package in place of the
+// project's own client, to the browsers of this machine.
 
 import { createReadStream } from "node:fs";
 import http from "node:http";
 
+const PAGE = "../../towpath/assets/topics";
 const FILES = {
-  "/": ["index.html", "text/html; charset=utf-8"],
-  "/chat.js": ["chat.js", "text/javascript"],
-  "/node_modules/phoenix/priv/static/phoenix.mjs": ["node_modules/phoenix/priv/static/phoenix.mjs", "text/javascript"],
+  "/": [`${PAGE}/index.html`, "text/html; charset=utf-8"],
+  "/topics/chat.js": [`${PAGE}/chat.js`, "text/javascript"],
+  "/topics/main.js": ["main.js", "text/javascript"],
+  "/topics/phoenix.mjs": ["node_modules/phoenix/priv/static/phoenix.mjs", "text/javascript"],
 };
 
 const port = Number(process.argv[2] ?? 8080);

@@ -1,4 +1,4 @@
-//! The demonstration: a chat, an echo, and rooms that repeat what they hear.
+//! The demonstration: chats, an echo, and rooms that repeat what they hear.
 
 mod chat;
 mod mirror;
@@ -11,7 +11,7 @@ use std::io::Write as _;
 
 use towpath::prelude::*;
 
-use self::topics::{Anybody, Bench};
+use self::topics::{Bench, Chat, Guest};
 
 /// The demonstration as an application.
 pub(crate) fn app() -> App {
@@ -20,7 +20,10 @@ pub(crate) fn app() -> App {
         .receive(chat::receive)
         .disconnect(chat::disconnect);
     let room = websocket().connect(mirror::enter).receive(mirror::to_room);
-    let socket = topics::<Anybody>().topic::<Bench>("bench:*").longpoll(true);
+    let socket = topics::<Guest>()
+        .topic::<Chat>("chat:*")
+        .topic::<Bench>("bench:*")
+        .longpoll(true);
     App::new()
         .socket("/socket", socket)
         .route("/chat/{room}", chat)
@@ -33,5 +36,9 @@ pub(crate) fn app() -> App {
 
 /// Says where the chat is to whoever started it, if they still listen.
 fn announce(listening: &Listening) {
-    let _unheard = writeln!(std::io::stdout(), "The chat is at {}", listening.url());
+    let url = listening.url();
+    let _unheard = writeln!(
+        std::io::stdout(),
+        "The chat is at {url}, and one in topics at {url}topics"
+    );
 }

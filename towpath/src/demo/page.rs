@@ -1,4 +1,4 @@
-//! The chat's page.
+//! The chats' pages.
 
 use std::convert::Infallible;
 use std::future::Ready;
@@ -14,40 +14,69 @@ use hyper::body::Incoming;
 use tower::util::{ServiceFn, service_fn};
 use towpath_layer_core::{Entropy as _, SystemEntropy};
 
-const PAGE: &str = include_str!("../../assets/chat.html");
+const CHAT: &str = include_str!("../../assets/chat.html");
+const TOPICS: &str = include_str!("../../assets/topics/index.html");
+
+/// The scripts of the page with topics: its own, and the client.
+const SCRIPTS: [(&str, &str); 3] = [
+    (
+        "/topics/main.js",
+        include_str!("../../assets/topics/main.js"),
+    ),
+    (
+        "/topics/chat.js",
+        include_str!("../../assets/topics/chat.js"),
+    ),
+    (
+        "/topics/towpath.js",
+        include_str!("../../../clients/js/dist/towpath.js"),
+    ),
+];
 
 type Answer = Ready<Result<Response<Full<Bytes>>, Infallible>>;
 
-/// Answers `/` with the page and everything else with 404.
+/// Answers `/` and `/topics` with their pages and everything unknown with 404.
 pub(crate) fn service() -> ServiceFn<fn(Request<Incoming>) -> Answer> {
     service_fn(|request| std::future::ready(Ok(answer(request.method(), request.uri().path()))))
 }
 
 fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
-    match (path, method) {
-        ("/", &(Method::GET | Method::HEAD)) => page(),
-        ("/", _) => plain(
+    let script = SCRIPTS.iter().find(|(known, _)| *known == path);
+    let known = matches!(path, "/" | "/topics") || script.is_some();
+    match (path, script, method) {
+        (.., other) if known && !matches!(*other, Method::GET | Method::HEAD) => plain(
             StatusCode::METHOD_NOT_ALLOWED,
             &[(ALLOW, "GET, HEAD")],
             "only GET\n",
         ),
+        ("/", ..) => page(CHAT),
+        ("/topics", ..) => page(TOPICS),
+        (_, Some((_, script)), _) => respond(
+            StatusCode::OK,
+            &[
+                (CONTENT_TYPE, "text/javascript; charset=utf-8"),
+                (CACHE_CONTROL, "no-cache"),
+                (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ],
+            Bytes::from_static(script.as_bytes()),
+        ),
         _ => plain(
             StatusCode::NOT_FOUND,
             &[],
-            "there is nothing here; the chat is at /\n",
+            "there is nothing here; the chats are at / and /topics\n",
         ),
     }
 }
 
-/// The page. Its script and style run because they carry a number that nobody
-/// could have written into the page beforehand.
-fn page() -> Response<Full<Bytes>> {
+/// A page. The script and style in it run because they carry a number that nobody
+/// could have written into the page beforehand; scripts beside it are the server's.
+fn page(page: &str) -> Response<Full<Bytes>> {
     let nonce = format!("{:032x}", SystemEntropy.next_u128());
-    let body = PAGE
+    let body = page
         .replacen("<style>", &format!("<style nonce=\"{nonce}\">"), 1)
         .replacen("<script>", &format!("<script nonce=\"{nonce}\">"), 1);
     let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+        "default-src 'none'; script-src 'nonce-{nonce}' 'self'; style-src 'nonce-{nonce}'; \
          connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'"
     );
@@ -112,5 +141,21 @@ mod tests {
             StatusCode::METHOD_NOT_ALLOWED
         );
         assert_eq!(answer(&Method::GET, "/x").status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn the_page_with_topics_finds_its_scripts() {
+        for path in [
+            "/topics",
+            "/topics/main.js",
+            "/topics/chat.js",
+            "/topics/towpath.js",
+        ] {
+            assert_eq!(
+                answer(&Method::GET, path).status(),
+                StatusCode::OK,
+                "{path}"
+            );
+        }
     }
 }
