@@ -10,12 +10,12 @@ mod websocket;
 
 use std::sync::Arc;
 
-use towpath_layer_core::{ChannelName, channels};
+use towpath_layer_core::{ChannelLayer, ChannelName, channels};
 
 use crate::consumer::{Consumer, Methods};
 use crate::handler::{Consume, Handler, erase};
 use crate::middleware::{Middleware, wrap};
-use crate::topics::{Histories, Mount, SocketMount, TopicRoutes, TopicSocket};
+use crate::topics::{Histories, Mount, SocketMount, TopicRoutes, TopicSocket, Topics};
 
 pub use error::{RouteError, RouteErrors};
 pub use filter::{Field, Filter, field, header, query};
@@ -270,6 +270,13 @@ impl Router {
             Entry::Socket(_) | Entry::Channel(_) => None,
         });
         mounts.collect()
+    }
+
+    /// The topics of an application with these routes, for code that is no
+    /// consumer: it knows which of them keep a history.
+    #[must_use]
+    pub fn topics(&self, layer: Arc<dyn ChannelLayer>) -> Topics {
+        Topics::with(layer, self.histories())
     }
 
     /// Which topics keep a history.

@@ -37,21 +37,21 @@ pub struct Topics {
 
 impl Topics {
     /// For code that is no consumer. It knows no routes, and so of no topic that
-    /// it keeps a history: [`with_history`](Self::with_history) says so.
+    /// it keeps a history: [`with_history`](Self::with_history) says so. Those of
+    /// [`Router::topics`](crate::Router::topics) do.
     #[must_use]
     pub fn new(layer: Arc<dyn ChannelLayer>) -> Self {
-        Self {
-            layer,
-            histories: Histories::default(),
-        }
+        Self::with(layer, Histories::default())
+    }
+
+    pub(crate) fn with(layer: Arc<dyn ChannelLayer>, histories: Histories) -> Self {
+        Self { layer, histories }
     }
 
     /// For a consumer, of any topic or none: with what the routes say.
     pub(super) fn of(context: &Context) -> Self {
-        Self {
-            layer: Arc::clone(context.layer()),
-            histories: context.environment().histories.clone(),
-        }
+        let histories = context.environment().histories.clone();
+        Self::with(Arc::clone(context.layer()), histories)
     }
 
     /// A topic, or all that begin alike (`room:*`), keep a history: the one that

@@ -33,4 +33,5 @@ mod streams_alone;
 mod topics;
 mod topics_alone;
 mod topics_mounted;
+mod topics_presence;
 mod traces;
