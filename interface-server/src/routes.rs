@@ -90,7 +90,7 @@ pub struct RoutesError {
 }
 
 impl RoutesError {
-    fn of(error: impl ToString) -> Self {
+    fn of(error: &dyn std::fmt::Display) -> Self {
         Self {
             reason: error.to_string(),
         }
@@ -128,9 +128,9 @@ impl Mount {
         let patterns = patterns.map(|topic| phoenix::Pattern::new(&topic.pattern));
         let patterns = patterns
             .collect::<Result<_, _>>()
-            .map_err(RoutesError::of)?;
+            .map_err(|error| RoutesError::of(&error))?;
         Ok(Self {
-            path: Regex::new(&mount.path).map_err(RoutesError::of)?,
+            path: Regex::new(&mount.path).map_err(|error| RoutesError::of(&error))?,
             topics: phoenix::Routes::new(patterns),
             intercepts: mount
                 .topics
@@ -183,7 +183,7 @@ impl Routes {
     /// ```
     pub fn new(paths: impl IntoIterator<Item = String>) -> Result<Self, RoutesError> {
         Ok(Self {
-            paths: RegexSet::new(paths).map_err(RoutesError::of)?,
+            paths: RegexSet::new(paths).map_err(|error| RoutesError::of(&error))?,
             mounts: Vec::new(),
         })
     }

@@ -69,7 +69,6 @@ async fn two_pages_talk_in_chromium() -> Result<()> {
 
 #[tokio::test]
 async fn pages_talk_in_topics_in_chromium() -> Result<()> {
-    // Whoever is away has to be missed soon, and its session to end.
     let process = Process::start(&["--listen", "127.0.0.1:0"])?;
     let address = process.address().await?;
     run("topics.mjs", &format!("http://{address}"))

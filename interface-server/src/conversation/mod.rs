@@ -252,7 +252,7 @@ impl Conversation {
 
     /// A message to the client that the topic's consumer wants to see first.
     pub(crate) fn intercepted(&mut self, push: Push, turn: &mut Turn<'_>) {
-        self.from_elsewhere(EventKind::Out(Box::new(push)), turn);
+        self.heard_elsewhere(EventKind::Out(Box::new(push)), turn);
     }
 
     /// The socket is gone, by the peer's close or without one.
@@ -301,10 +301,10 @@ impl Conversation {
     }
 
     fn application(&mut self, event: Application, turn: &mut Turn<'_>) {
-        self.from_elsewhere(EventKind::Application(event), turn);
+        self.heard_elsewhere(EventKind::Application(event), turn);
     }
 
-    fn from_elsewhere(&mut self, kind: EventKind, turn: &mut Turn<'_>) {
+    fn heard_elsewhere(&mut self, kind: EventKind, turn: &mut Turn<'_>) {
         let open = matches!(self.stage, Stage::Asking | Stage::Open) && !self.draining;
         if open && self.waiting.has_room(&kind, turn.rules) {
             self.waiting.push(kind);

@@ -174,7 +174,7 @@ impl Connection {
     }
 
     /// The connection on whose line it speaks: itself, or a topic's socket.
-    pub(crate) fn socket<'a>(self: &'a Rc<Self>) -> &'a Rc<Self> {
+    pub(crate) fn socket(self: &Rc<Self>) -> &Rc<Self> {
         self.topic.as_ref().map_or(self, |topic| &topic.socket)
     }
 

@@ -37,10 +37,7 @@ impl Shard {
     }
 
     async fn close_in_batches(self: &Rc<Self>, until: Instant) {
-        let connections = self.connections.borrow();
-        let sockets = connections.values().filter(|one| one.topic().is_none());
-        let all: Vec<LocalId> = sockets.map(|socket| socket.id).collect();
-        drop(connections);
+        let all = self.all_sockets();
         let left = until.saturating_duration_since(Instant::now());
         let pause = SPREAD_MAX.min(left / 4) / BATCHES;
         let size = all.len().div_ceil(BATCHES as usize).max(1);
@@ -54,6 +51,12 @@ impl Shard {
                 }
             }
         }
+    }
+
+    fn all_sockets(&self) -> Vec<LocalId> {
+        let connections = self.connections.borrow();
+        let sockets = connections.values().filter(|one| one.topic().is_none());
+        sockets.map(|socket| socket.id).collect()
     }
 
     /// Waits until every disconnect is handed over, every socket has ended and

@@ -62,8 +62,10 @@ impl Shard {
             }
             Poll::Waits | Poll::Answer(_) => {
                 let asking = self.asking.borrow();
-                let told = asking.get(&to).map(|words| words.try_send(poll));
-                if !matches!(told, Some(Ok(()))) {
+                let told = asking
+                    .get(&to)
+                    .is_some_and(|words| words.try_send(poll).is_ok());
+                if !told {
                     drop(asking);
                     self.count(Counter::Dropped);
                 }
