@@ -28,4 +28,5 @@ mod stopping;
 mod suite;
 mod three_processes;
 mod todos;
+mod topic_commands;
 mod wire;

@@ -1,0 +1,90 @@
+//! What an operator tells those who joined a topic.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use towpath_testkit::redis::RedisServer;
+
+use crate::chat::Socket;
+use crate::process::{Process, run, stdout_of};
+
+/// A client in a topic of the demonstration.
+async fn join(address: &str, topic: &str) -> Result<Socket> {
+    let mut socket = Socket::connect(address, "/socket/websocket?vsn=2.0.0").await?;
+    let join = json!(["1", "1", topic, "phx_join", {}]);
+    socket.say(&join.to_string()).await?;
+    let joined = format!(r#"["1","1","{topic}","phx_reply",{{"status":"ok","response":{{}}}}]"#);
+    socket.hears(&joined).await?;
+    Ok(socket)
+}
+
+#[tokio::test]
+async fn a_broadcast_from_the_command_line_reaches_those_who_joined() -> Result<()> {
+    let redis = RedisServer::launch().await?;
+    let url = redis.url();
+    let process = Process::start(&["serve", "--listen", "127.0.0.1:0", "--layer", &url])?;
+    let address = process.address().await?;
+    let mut ada = join(&address, "bench:é 1").await?;
+    let mut bob = join(&address, "bench:2").await?;
+    let broadcast = |topic, payload| {
+        [
+            "topic",
+            "broadcast",
+            topic,
+            "news",
+            payload,
+            "--layer",
+            &url,
+        ]
+    };
+
+    let told = stdout_of(&broadcast("bench:é 1", r#"{"b": 1, "a": [2]}"#)).await?;
+    // A Redis that has just started is not certain of its members.
+    ensure!(
+        told.starts_with("delivered to 1 of 1 nodes with members"),
+        "{told}"
+    );
+    ada.hears(r#"[null,null,"bench:é 1","news",{"b": 1, "a": [2]}]"#)
+        .await?;
+    let told = stdout_of(&[&broadcast("bench:2", "{}")[..], &["--json"]].concat()).await?;
+    let told: Value = serde_json::from_str(&told)?;
+    ensure!(
+        told["nodes"] == 1 && told["delivered"] == 1 && told["dropped"] == 0,
+        "{told}"
+    );
+    ensure!(told["certain"].is_boolean(), "{told}");
+    bob.hears(r#"[null,null,"bench:2","news",{}]"#).await?;
+    let told = stdout_of(&["topic", "disconnect", "user:7", "--layer", &url]).await?;
+    ensure!(
+        told.starts_with("delivered to 0 of 0 nodes with members"),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn names_of_the_protocol_and_what_is_no_object_are_refused_with_the_reason() -> Result<()> {
+    let redis = RedisServer::launch().await?;
+    let url = redis.url();
+    for (arguments, reason) in [
+        (
+            &["broadcast", "phoenix", "news", "{}"][..],
+            "\"phoenix\" is the protocol's own",
+        ),
+        (
+            &["broadcast", "room:1", "phx_join", "{}"],
+            "\"phx_join\" is the protocol's own",
+        ),
+        (&["broadcast", "room:1", "news", "[1]"], "not [1]"),
+        (&["broadcast", "room:1", "news", "{"], "\"{\" is not JSON"),
+        (
+            &["disconnect", "phoenix"],
+            "\"phoenix\" is the protocol's own",
+        ),
+    ] {
+        let output = run(&[&["topic"], arguments, &["--layer", &url]].concat()).await?;
+        ensure!(output.status.code() == Some(1), "{output:?}");
+        let said = String::from_utf8(output.stderr)?;
+        ensure!(said.contains(reason) && output.stdout.is_empty(), "{said}");
+    }
+    Ok(())
+}
