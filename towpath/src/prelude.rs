@@ -7,13 +7,14 @@
 pub use bytes::Bytes;
 pub use towpath_layer_core::{
     Accept, Application, ChannelLayer, ChannelName, Close, Content, DelayKey, Delivery, Deny,
-    Frame, GroupName, Handshake, Member, Reply,
+    Frame, GroupName, Handshake, History, Member, Reply,
 };
 #[cfg(feature = "phoenix-tokens")]
 pub use towpath_worker::PhoenixTokens;
 pub use towpath_worker::{
-    Answer, ConnectInfo, Info, Joined, SocketParams, SocketRef, Terminated, Topic, TopicConsumer,
-    TopicPayload, TopicSocket, Topics, topics,
+    Answer, ConnectInfo, Info, Joined, PresenceMeta, Presences, Present, SocketParams, SocketRef,
+    TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload, TopicSocket, Topics, Watch,
+    topics,
 };
 #[cfg(feature = "tokens")]
 pub use towpath_worker::{Auth, AuthLayer, Authenticator, Keys, TokenError};

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use towpath_interface_server::TowpathService;
 use towpath_layer_core::{ChannelLayer, ChannelName, Content, Message, Received};
 use towpath_testkit::redis::RedisServer;
+use towpath_worker::{Router, Topics};
 
 use super::clock::Clock;
 use super::connecting::Connecting;
@@ -68,6 +69,7 @@ pub struct TestApp {
     pub(super) service: TowpathService,
     pub(super) common: Common,
     pub(super) tasks: TaskTracker,
+    pub(super) topics: Topics,
     layers: Layers,
     /// The channels that the application's consumers receive from.
     channels: Vec<ChannelName>,
@@ -80,13 +82,14 @@ impl TestApp {
     pub(super) fn new(
         service: TowpathService,
         running: Running,
-        channels: Vec<ChannelName>,
+        router: &Router,
         held: Held,
         common: Common,
     ) -> Self {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let layers = running.layers().clone();
+        let layer = Arc::clone(layers.default_layer());
         let stopped = tasks.spawn({
             let stop = stop.clone();
             async move {
@@ -99,8 +102,9 @@ impl TestApp {
             service,
             common,
             tasks,
+            topics: router.topics(layer),
             layers,
-            channels,
+            channels: router.channels(),
             sockets: AtomicU16::new(0),
             stop: stop.drop_guard(),
             stopped,

@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
@@ -16,11 +17,15 @@ use http_body_util::Empty;
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::task::TaskTracker;
 use towpath_interface_server::FirstSession;
+use towpath_layer_core::ChannelLayer;
+use towpath_worker::Topics;
 
-use super::app::TestApp;
+use super::app::{Common, TestApp};
 use super::record::{Record, shown_bytes};
 use super::socket::TestSocket;
+use super::topics::TopicTest;
 use super::wire::{self, Answered, Beside};
 
 /// The name under which a test's client knows the server.
@@ -209,13 +214,19 @@ impl<'a> Connecting<'a> {
                         .fail(at, "the handshake was not answered by Towpath");
                 };
                 let record = common.record.clone();
-                let tasks = &self.app.tasks;
-                let socket = TestSocket::new(common, self.name, *websocket, reply_channel, tasks);
+                let tasks = self.app.tasks.clone();
+                let of_app = OfApp {
+                    common: common.clone(),
+                    layer: Arc::clone(self.app.layer()),
+                    topics: self.app.topics().clone(),
+                    tasks: tasks.clone(),
+                };
+                let socket = TestSocket::new(common, self.name, *websocket, reply_channel, &tasks);
                 Answer {
                     target,
                     record,
                     head,
-                    outcome: Ok(socket),
+                    outcome: Ok(Box::new((socket, of_app))),
                 }
             }
             Ok(Answered::Denied(response)) => {
@@ -286,7 +297,16 @@ pub struct Answer {
     target: String,
     record: Record,
     head: http::response::Parts,
-    outcome: Result<TestSocket, Bytes>,
+    outcome: Result<Box<(TestSocket, OfApp)>, Bytes>,
+}
+
+/// What of the application a client of topics needs.
+#[derive(Debug)]
+struct OfApp {
+    common: Common,
+    layer: Arc<dyn ChannelLayer>,
+    topics: Topics,
+    tasks: TaskTracker,
 }
 
 /// A handshake that was answered with an error.
@@ -341,13 +361,35 @@ impl Answer {
     #[track_caller]
     #[must_use]
     pub fn accepted(self) -> TestSocket {
+        self.open(Location::caller()).0
+    }
+
+    /// The open socket, as a client of topics; of [`TestApp::socket`].
+    ///
+    /// # Panics
+    ///
+    /// If the handshake was denied.
+    #[track_caller]
+    #[must_use]
+    pub fn connected(self) -> TopicTest {
+        let (socket, of_app) = self.open(Location::caller());
+        let OfApp {
+            common,
+            layer,
+            topics,
+            tasks,
+        } = of_app;
+        TopicTest::new(common, socket.into_parts(), layer, topics, &tasks)
+    }
+
+    fn open(self, at: &Location<'_>) -> (TestSocket, OfApp) {
         match self.outcome {
-            Ok(socket) => socket,
+            Ok(open) => *open,
             Err(body) => {
                 let (target, status) = (&self.target, self.head.status.as_u16());
                 let body = shown_bytes(&body);
                 let why = format_args!("{target} was not accepted but denied: {status} {body}");
-                self.record.fail(Location::caller(), why)
+                self.record.fail(at, why)
             }
         }
     }

@@ -33,9 +33,11 @@ mod record;
 mod redis;
 mod socket;
 mod start;
+mod topics;
 mod wire;
 
 pub use app::TestApp;
 pub use connecting::{Answer, Connecting, Denied};
 pub use socket::TestSocket;
 pub use start::Start;
+pub use topics::{JoinedTopic, Pattern, PushRef, TopicTest};

@@ -25,9 +25,12 @@ use super::wire::Websocket;
 /// slow one would not.
 const INCOMING_MAX: usize = 1024;
 
+/// The half into which the client writes.
+pub(super) type Sink = SplitSink<Websocket, Message>;
+
 /// What arrived.
 #[derive(Debug)]
-enum Incoming {
+pub(super) enum Incoming {
     Text(String),
     Bytes(Bytes),
     Close(u16, String),
@@ -52,14 +55,31 @@ pub struct TestSocket {
     common: Common,
     name: String,
     reply_channel: ChannelName,
-    sink: SplitSink<Websocket, Message>,
+    sink: Sink,
     incoming: mpsc::Receiver<Incoming>,
     /// Whether the test knows that the connection has ended.
     over: bool,
     reader: AbortOnDropHandle<()>,
 }
 
+/// A client's end in its parts.
+pub(super) struct Parts {
+    pub(super) name: String,
+    pub(super) sink: Sink,
+    pub(super) incoming: mpsc::Receiver<Incoming>,
+    pub(super) reader: AbortOnDropHandle<()>,
+}
+
 impl TestSocket {
+    pub(super) fn into_parts(self) -> Parts {
+        Parts {
+            name: self.name,
+            sink: self.sink,
+            incoming: self.incoming,
+            reader: self.reader,
+        }
+    }
+
     pub(super) fn new(
         common: Common,
         name: String,

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use towpath_interface_server::TowpathService;
-use towpath_layer_core::{ChannelName, Entropy, SystemEntropy};
+use towpath_layer_core::{Entropy, SystemEntropy};
+use towpath_worker::Router;
 use tracing_subscriber::EnvFilter;
 
 use super::app::{Common, Held, TestApp};
@@ -82,7 +83,7 @@ impl Start {
         let held = self.place_layer().await;
         // One shard: nothing in a test is faster for a second.
         self.config.server.shards = 1;
-        let (channels, service, running) =
+        let (router, service, running) =
             match Box::pin(start(self.app, self.clock, &self.config)).await {
                 Ok(started) => started,
                 Err(error) => panic!(
@@ -95,7 +96,7 @@ impl Start {
             clock: self.clock,
             patience: self.patience.unwrap_or(self.clock.patience()),
         };
-        TestApp::new(service, running, channels, held, common)
+        TestApp::new(service, running, &router, held, common)
     }
 
     /// Puts the layer `default` where the test wants it.
@@ -122,20 +123,20 @@ impl Start {
     }
 }
 
-/// Starts the application; with the channels that its consumers receive from.
+/// Starts the application; with its routes.
 async fn start(
     app: App,
     clock: Clock,
     config: &Config,
-) -> Result<(Vec<ChannelName>, TowpathService, Running), StartError> {
+) -> Result<(Router, TowpathService, Running), StartError> {
     // Already here, because it may add consumers.
     let app = app.set_up().await.map_err(StartError::Setup)?;
-    let channels = app.router.channels();
+    let router = app.router.clone();
     let (service, running) = match clock {
         Clock::Virtual => app.into_local_service(config).await?,
         Clock::Real => app.into_service(config).await?,
     };
-    Ok((channels, service, running))
+    Ok((router, service, running))
 }
 
 /// Shows what the libraries warn about beside the output of the test, unless
