@@ -6,8 +6,9 @@ use std::str::FromStr;
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
 
-use crate::contender::{Contender, Launch, Missing};
+use crate::contender::{Contender, Dialect, Launch, Missing};
 use crate::peers::{self, Peer};
+use crate::scenario::Scenario;
 
 /// A server as it is asked for on the command line.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub(crate) enum Asked {
 pub(crate) enum Own {
     /// The demonstration on the memory layer, one process.
     Towpath,
+    /// The same, where a room is a topic that Phoenix's clients have joined.
+    TowpathTopics,
     /// One write a delivery.
     Floor,
     /// What arrived in one turn in one write a member.
@@ -92,13 +95,27 @@ impl Own {
         let own = std::env::current_exe().context("cannot find this program")?;
         let listen = ["--listen", "127.0.0.1:{port}"];
         let this = |arguments: &[&str]| Launch::new(&own, [arguments, &listen].concat());
+        let demonstration = || {
+            let launch = Launch::new(towpath(&own)?, [&["serve"], &listen[..]].concat())
+                .with("TOWPATH__LOG__FILTER", "warn")
+                .with("TOWPATH__OPERATOR__LISTEN", "off");
+            anyhow::Ok(launch)
+        };
         Ok(match self {
-            Self::Towpath => {
-                let launch = Launch::new(towpath(&own)?, [&["serve"], &listen[..]].concat())
-                    .with("TOWPATH__LOG__FILTER", "warn")
-                    .with("TOWPATH__OPERATOR__LISTEN", "off");
-                Contender::new("towpath", "Towpath, memory layer, one process", launch)
-            }
+            Self::Towpath => Contender::new(
+                "towpath",
+                "Towpath, memory layer, one process",
+                demonstration()?,
+            ),
+            Self::TowpathTopics => Contender {
+                dialect: Dialect::Phoenix,
+                cannot: without_topics(),
+                ..Contender::new(
+                    "towpath-topics",
+                    "the same; a room is a topic, which sockets of version 2 have joined",
+                    demonstration()?,
+                )
+            },
             Self::Floor => Contender::new(
                 "floor",
                 "one thread, epoll, one write a delivery",
@@ -116,6 +133,13 @@ impl Own {
             ),
         })
     }
+}
+
+/// All but those of one room in which one speaks.
+fn without_topics() -> Vec<Scenario> {
+    let all = Scenario::value_variants().iter().copied();
+    all.filter(|it| !it.family().starts_with("fan-out"))
+        .collect()
 }
 
 /// The `towpath` that was built beside this program.

@@ -18,6 +18,7 @@ mod progress;
 mod record;
 mod report;
 mod scenario;
+mod topics;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +43,8 @@ enum Command {
     Peers(peers::Options),
     /// Makes the report on a run again, from its JSON file.
     Report(report::Options),
+    /// Measures joins of topics, and the memory of connections that have joined.
+    Topics(topics::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,5 +55,6 @@ fn main() -> anyhow::Result<()> {
         Command::Peer(options) => peer::run(&options),
         Command::Peers(options) => peers::run(&options),
         Command::Report(options) => report::run(&options),
+        Command::Topics(options) => topics::run(&options),
     }
 }

@@ -87,6 +87,7 @@ fn target(server: &Server, dialect: Dialect, rooms: bool) -> Target {
     let path = match (dialect, rooms) {
         (Dialect::SocketIo, true) => "/socket.io/?EIO=4&transport=websocket&room={room}",
         (Dialect::SocketIo, false) => "/socket.io/?EIO=4&transport=websocket",
+        (Dialect::Phoenix, _) => "/socket/websocket?vsn=2.0.0",
         (Dialect::Raw, true) => "/room/{room}",
         (Dialect::Raw, false) => "/echo",
     };

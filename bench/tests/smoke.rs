@@ -89,3 +89,16 @@ fn the_memory_layer_is_measured_in_every_way() {
         assert!(report.contains(way), "{report}");
     }
 }
+
+#[test]
+fn every_join_of_a_topic_is_let_in_and_counted() {
+    assert!(towpath_is_built(), "cargo build -p towpath");
+    let mut command = Command::new(PROGRAM);
+    let asked = "topics --rounds 1 --sockets 20 --topics 5 --settle-ms 10";
+    let output = command.args(asked.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    let row: Vec<&str> = table.lines().last().unwrap().split(" | ").collect();
+    assert_eq!(row[1..4], ["towpath", "20", "5"], "{table}");
+    assert_eq!(row.last(), Some(&"0 |"), "{table}");
+}

@@ -16,6 +16,10 @@ pub enum Dialect {
     /// `42["joined"]`. A message is `42["m","PAYLOAD"]` both ways: without a room the
     /// server sends it back, in a room to all. Its `2` (ping) is answered with `3`.
     SocketIo,
+    /// Version 2 of the Phoenix protocol; the path is `/socket/websocket?vsn=2.0.0`. There
+    /// is one room: every socket joins `bench:room`, and a message is the event `shout`
+    /// with the payload in an object, which the server broadcasts to the whole topic.
+    Phoenix,
 }
 
 /// What a text frame asks for while a connection opens.
@@ -40,14 +44,30 @@ pub(crate) enum Incoming<'a> {
 const JOINED: &[u8] = br#"42["joined"]"#;
 const PING: &[u8] = b"2";
 const PONG: &str = "3";
+const JOIN: &str = r#"["1","1","bench:room","phx_join",{}]"#;
+const IS_IN: &[u8] = br#"["1","1","bench:room","phx_reply",{"status":"ok","response":{}}]"#;
 
 impl Dialect {
-    /// What stands before and after each payload.
+    /// What stands before and after each payload that is sent.
     pub(crate) fn around_payload(self) -> (&'static [u8], &'static [u8]) {
         match self {
             Self::Raw => (b"", b""),
             Self::SocketIo => (br#"42["m",""#, br#""]"#),
+            Self::Phoenix => (br#"["1",null,"bench:room","shout",{"p":""#, br#""}]"#),
         }
+    }
+
+    /// What stands before and after each payload that arrives.
+    fn around_incoming(self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Self::Phoenix => (br#"[null,null,"bench:room","shout",{"p":""#, br#""}]"#),
+            other => other.around_payload(),
+        }
+    }
+
+    /// What the client says first, once it is upgraded.
+    pub(crate) fn greeting(self) -> Option<&'static str> {
+        (self == Self::Phoenix).then_some(JOIN)
     }
 
     /// Whether a connection is open once it is upgraded.
@@ -57,6 +77,13 @@ impl Dialect {
 
     /// The next step of a connection that is to be in `room`, if in any.
     pub(crate) fn opening(self, text: &[u8], room: Option<&str>) -> Step {
+        if self == Self::Phoenix {
+            return if text == IS_IN {
+                Step::Open
+            } else {
+                Step::Over
+            };
+        }
         match (text, room) {
             ([b'0', ..], _) => Step::Send("40".to_owned()),
             ([b'4', b'0', ..], Some(room)) => Step::Send(format!(r#"42["join","{room}"]"#)),
@@ -71,10 +98,11 @@ impl Dialect {
         if self == Self::Raw {
             return Incoming::Payload(text);
         }
-        let (prefix, suffix) = self.around_payload();
+        let (prefix, suffix) = self.around_incoming();
         let payload = text.strip_prefix(prefix);
         match payload.and_then(|rest| rest.strip_suffix(suffix)) {
             Some(payload) => Incoming::Payload(payload),
+            None if self == Self::Phoenix => Incoming::Payload(text),
             None if text == PING => Incoming::Answer(PONG),
             None if is_over(text) => Incoming::Over,
             None if text == JOINED => Incoming::Nothing,
@@ -105,6 +133,15 @@ mod tests {
         assert_eq!(step("2", None), send("3"));
         assert_eq!(step(r#"44{"message":"no"}"#, None), Step::Over);
         assert_eq!(step(r#"42["m","early"]"#, Some("r0")), Step::Wait);
+    }
+
+    #[test]
+    fn a_socket_of_phoenix_is_open_once_it_is_let_into_its_topic() {
+        assert_eq!(Dialect::Phoenix.opening(IS_IN, None), Step::Open);
+        let refused = br#"["1","1","bench:room","phx_reply",{"status":"error","response":{}}]"#;
+        assert_eq!(Dialect::Phoenix.opening(refused, None), Step::Over);
+        let said = br#"[null,null,"bench:room","shout",{"p":"abc"}]"#;
+        assert_eq!(Dialect::Phoenix.incoming(said), Incoming::Payload(b"abc"));
     }
 
     #[test]

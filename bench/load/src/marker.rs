@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_stamped_frame_carries_its_sender_and_sequence() {
         for payload_bytes in [PAYLOAD_BYTES_MIN, 64, 128, PAYLOAD_BYTES_MAX] {
-            for dialect in [Dialect::Raw, Dialect::SocketIo] {
+            for dialect in [Dialect::Raw, Dialect::SocketIo, Dialect::Phoenix] {
                 let mut template = Template::new(dialect, 19_999, payload_bytes);
                 for sequence in [0, 1, 31, 32, 1 << 39] {
                     let frame = template.stamp(sequence).to_vec();

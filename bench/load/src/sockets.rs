@@ -185,6 +185,11 @@ impl Sockets {
                 Upgrade::Open(end) => {
                     connection.state = State::Opening;
                     bytes = bytes.get(end..).unwrap_or_default();
+                    if let Some(text) = self.target.dialect.greeting()
+                        && connection.send(wire::TEXT, text.as_bytes()).is_err()
+                    {
+                        going = Going::Over;
+                    }
                     if self.target.dialect.opens_at_once() {
                         self.is_open(at, now);
                     }

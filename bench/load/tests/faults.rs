@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::get;
-use towpath_load::{Generator, LoadError, Pace, Shape, Target, Wrong};
+use towpath_load::{Generator, Joiner, Joins, LoadError, Pace, Shape, Target, Wrong};
 
 /// What a server does with the `number`th message of a socket.
 type Fault = fn(number: u64, message: Message) -> Vec<Message>;
@@ -128,4 +128,23 @@ fn nobody_there_is_told_at_once() {
     let mut generator = Generator::new(target, Shape::echo(3, Pace::Own)).unwrap();
     let error = generator.open().unwrap_err();
     assert!(matches!(error, LoadError::Connect { .. }), "{error}");
+}
+
+#[test]
+fn joins_that_are_refused_are_counted() {
+    let answers: Fault = |number, _| {
+        let status = if number == 1 { "error" } else { "ok" };
+        let answer =
+            format!(r#"["1","1","bench:0","phx_reply",{{"status":"{status}","response":{{}}}}]"#);
+        vec![Message::text(answer)]
+    };
+    let joins = Joins {
+        sockets: 3,
+        topics: 4,
+        shared: true,
+        ahead: 5,
+    };
+    let mut joiner = Joiner::new(Target::new(serve(answers), "/echo"), joins).unwrap();
+    joiner.open().unwrap();
+    assert_eq!(joiner.join().unwrap(), 3);
 }

@@ -32,6 +32,7 @@ impl Client {
         let path = match (dialect, room) {
             (Dialect::Raw, None) => "/echo".to_owned(),
             (Dialect::Raw, Some(room)) => format!("/room/{room}"),
+            (Dialect::Phoenix, _) => bail!("a peer speaks in topics"),
             (Dialect::SocketIo, _) => "/socket.io/?EIO=4&transport=websocket".to_owned(),
         };
         let stream = TcpStream::connect(address).await?;
@@ -61,7 +62,7 @@ impl Client {
     /// Sends a message; in it stand no quotation marks.
     pub(super) async fn send(&mut self, payload: &str) -> anyhow::Result<()> {
         match self.dialect {
-            Dialect::Raw => self.write(payload.to_owned()).await,
+            Dialect::Raw | Dialect::Phoenix => self.write(payload.to_owned()).await,
             Dialect::SocketIo => self.write(format!(r#"42["m","{payload}"]"#)).await,
         }
     }
