@@ -73,15 +73,20 @@ test("a new reader gets a position and nothing old", async (context) => {
   await hears(second, 3);
 });
 
-test("a position that is none is a resync or an error, never a crash", async (context) => {
-  const socket = await connected(context);
-  for (const lastSeenId of ["nonsense", "", 7, "0-18446744073709551616"]) {
-    const channel = socket.channel(unique("history:"), { last_seen_id: lastSeenId });
-    const [status, response] = await answer(channel.join());
-    assert.ok((status === "ok" && response.resync === true) || (status === "error" && response.reason !== "join crashed"), JSON.stringify([status, response]));
-    channel.leave();
-  }
-});
+for (const lastSeenId of ["nonsense", "", "0-18446744073709551616", "x".repeat(1000)]) {
+  test(`a position that was never given (${lastSeenId.slice(0, 25)}) is a resync`, async (context) => {
+    const { channel, response } = await reader(await connected(context), unique("history:"), lastSeenId);
+    assert.equal(response.resync, true);
+    assert.deepEqual(await answer(channel.push("say", { n: 1 })), ["ok", {}]);
+  });
+}
+
+for (const lastSeenId of [7, {}, []]) {
+  test(`what is no text (${JSON.stringify(lastSeenId)}) is no position`, async (context) => {
+    const { response } = await reader(await connected(context), unique("history:"), lastSeenId);
+    assert.equal(response.resync, false);
+  });
+}
 
 test("a connection that is cut again and again loses and doubles nothing", async (context) => {
   const proxy = await Proxy.start(context);
