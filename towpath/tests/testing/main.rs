@@ -1,8 +1,9 @@
 //! `TestApp`: what a test of an application sees, on memory and on Redis.
 
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test says what it expects by unwrapping"
+    reason = "a test says what it expects by indexing and unwrapping"
 )]
 
 /// Makes a test on memory and one on Redis of each fact.
@@ -29,4 +30,5 @@ mod clocks;
 mod failures;
 mod handshake;
 mod sockets;
+mod topics;
 mod world;
