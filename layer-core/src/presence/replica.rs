@@ -168,8 +168,12 @@ impl Replica {
         for Stored { source, entries } in &snapshot.stored {
             match self.sources.meet(*source) {
                 Standing::Void => continue,
-                Standing::Valid => {}
-                Standing::Newer(old) => self.drop_all(&old, pending),
+                // It is about to be stored anew.
+                Standing::Older => {
+                    stored.extend(entries.iter().map(|entry| &*entry.reference));
+                    continue;
+                }
+                Standing::Valid | Standing::Newer => {}
             }
             for entry in entries {
                 self.insert(*source, entry, pending);
@@ -186,9 +190,11 @@ impl Replica {
     fn take(&mut self, change: &Change, exactly: bool, pending: &mut Pending) -> bool {
         let source = change.source;
         match self.sources.meet(source) {
-            Standing::Void => return true,
-            Standing::Valid => {}
-            Standing::Newer(old) => self.drop_all(&old, pending),
+            Standing::Void | Standing::Older => return true,
+            Standing::Newer if matches!(change.kind, ChangeKind::Full { .. }) => {
+                self.sources.known(source).restart();
+            }
+            Standing::Valid | Standing::Newer => {}
         }
         match self.sources.known(source).order(change, exactly) {
             Order::Old => return true,
@@ -221,10 +227,11 @@ impl Replica {
         }
     }
 
-    /// Removes entries that are the source's own.
+    /// Removes entries that are the source's own, of whatever incarnation.
     fn leave(&mut self, source: Source, references: &[ByteString], pending: &mut Pending) {
         for reference in references {
-            if self.roster.source(reference) == Some(source) {
+            let owner = self.roster.source(reference);
+            if owner.is_some_and(|owner| owner.node == source.node && owner.shard == source.shard) {
                 self.drop_entry(reference, pending);
             }
         }

@@ -22,15 +22,17 @@ pub(super) struct Sources {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// The newest that was met, or is dead.
-    incarnation: Option<u64>,
-    gone: bool,
+    /// It is dead up to this incarnation.
+    gone: Option<u64>,
     shards: BTreeMap<u8, Known>,
 }
 
 /// One source.
 #[derive(Debug, Default)]
 pub(super) struct Known {
+    /// The newest that was met. Each shard takes it for itself, one after the
+    /// other.
+    incarnation: Option<u64>,
     /// The last version heard.
     version: Option<u64>,
     /// Its entries, by position.
@@ -38,15 +40,18 @@ pub(super) struct Known {
     sum: Sum,
 }
 
-/// How a source stands to what is known of its node.
-#[derive(Debug, PartialEq, Eq)]
+/// How a source stands to what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Its node is dead, or has a newer incarnation.
+    /// It is dead.
     Void,
+    /// There is a newer incarnation.
+    Older,
     /// It counts.
     Valid,
-    /// It counts, and these entries of its node's older incarnation do not.
-    Newer(Vec<ByteString>),
+    /// It counts, and takes the place of an older incarnation: what it says is
+    /// all there is shows which of that one's entries remain.
+    Newer,
 }
 
 /// How a change stands to what was heard before.
@@ -64,24 +69,33 @@ impl Sources {
     /// How a source stands that is heard now, or found in a snapshot.
     pub(super) fn meet(&mut self, source: Source) -> Standing {
         let node = self.nodes.entry(source.node).or_default();
-        node.meet(source.incarnation)
+        let met = Some(source.incarnation);
+        if node.gone >= met {
+            return Standing::Void;
+        }
+        let known = node.shards.entry(source.shard).or_default();
+        if known.incarnation > met {
+            return Standing::Older;
+        }
+        match std::mem::replace(&mut known.incarnation, met) {
+            older @ Some(_) if older < met => Standing::Newer,
+            Some(_) | None => Standing::Valid,
+        }
     }
 
-    /// Marks a node as dead up to an incarnation, unless a newer one is known;
-    /// says its entries.
+    /// Marks a node as dead up to an incarnation; says its entries.
     pub(super) fn bury(&mut self, id: NodeId, incarnation: u64) -> Vec<ByteString> {
         let node = self.nodes.entry(id).or_default();
-        if node.incarnation > Some(incarnation) {
-            return Vec::new();
-        }
-        node.incarnation = Some(incarnation);
-        let entries = node.clear();
-        if !std::mem::replace(&mut node.gone, true) {
+        let entries = node.bury(incarnation);
+        if !self.gone.contains(&id) {
             self.gone.push_back(id);
         }
         if self.gone.len() > GONE_MAX
             && let Some(oldest) = self.gone.pop_front()
-            && self.nodes.get(&oldest).is_some_and(|node| node.gone)
+            && self
+                .nodes
+                .get(&oldest)
+                .is_some_and(|node| node.shards.is_empty())
         {
             self.nodes.remove(&oldest);
         }
@@ -97,8 +111,8 @@ impl Sources {
     /// Notes a version that a snapshot still to be read covers.
     pub(super) fn note(&mut self, source: Source, version: u64) {
         if let Some(node) = self.nodes.get_mut(&source.node)
-            && node.incarnation == Some(source.incarnation)
             && let Some(known) = node.shards.get_mut(&source.shard)
+            && known.incarnation == Some(source.incarnation)
         {
             known.note(version);
         }
@@ -115,32 +129,24 @@ impl Sources {
 }
 
 impl Node {
-    fn meet(&mut self, incarnation: u64) -> Standing {
-        match self.incarnation {
-            Some(known) if incarnation < known => Standing::Void,
-            Some(known) if incarnation == known && self.gone => Standing::Void,
-            Some(known) if incarnation == known => Standing::Valid,
-            Some(_) | None => {
-                self.gone = false;
-                self.incarnation = Some(incarnation);
-                match self.clear() {
-                    old if old.is_empty() => Standing::Valid,
-                    old => Standing::Newer(old),
-                }
-            }
-        }
-    }
-
-    fn clear(&mut self) -> Vec<ByteString> {
-        let shards = std::mem::take(&mut self.shards);
+    fn bury(&mut self, incarnation: u64) -> Vec<ByteString> {
+        let dead = Some(incarnation);
+        self.gone = self.gone.max(dead);
+        let shards = self
+            .shards
+            .extract_if(.., |_, known| known.incarnation <= dead);
         shards
-            .into_values()
-            .flat_map(|known| known.entries.into_values())
+            .flat_map(|(_, known)| known.entries.into_values())
             .collect()
     }
 }
 
 impl Known {
+    /// All that it says from now on is newer than what was heard of it.
+    pub(super) fn restart(&mut self) {
+        self.version = None;
+    }
+
     /// How a change stands, and notes its version. `exactly`: whether a beat is
     /// held against the entries, too; among changes that a snapshot may be ahead
     /// of, it is not.

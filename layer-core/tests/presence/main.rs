@@ -29,10 +29,14 @@ struct Owner {
 
 impl Owner {
     fn new(seed: u64) -> Self {
+        Self::on_shard(seed, 0)
+    }
+
+    fn on_shard(seed: u64, shard: u8) -> Self {
         let source = Source {
             node: node(seed),
             incarnation: 1,
-            shard: 0,
+            shard,
         };
         Self {
             local: Local::new(source, 0, PresenceLimits::default()),

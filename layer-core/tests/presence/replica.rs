@@ -224,6 +224,71 @@ fn a_newer_incarnation_replaces_the_older_in_one_diff() {
 }
 
 #[test]
+fn a_shard_that_says_all_anew_takes_nobody_of_its_neighbour_along() {
+    let (mut one, mut other) = (Owner::on_shard(1, 0), Owner::on_shard(1, 1));
+    one.track(1, "ann");
+    other.track(2, "bob");
+    let mut replica = live(&[&one, &other]);
+    assert_eq!(replica.apply(&one.local.renew(2)), Applied::default());
+    assert_eq!(replica.count(), 2);
+    assert_eq!(replica.apply(&other.local.renew(2)), Applied::default());
+    // News of the death of the older incarnation, of both shards.
+    assert_eq!(replica.source_gone(one.source.node, 1), None);
+    assert_eq!(replica.count(), 2);
+}
+
+#[test]
+fn what_is_stored_anew_one_after_the_other_makes_nobody_leave() {
+    let mut owner = Owner::new(1);
+    owner.track(1, "ann");
+    owner.track(2, "bob");
+    let mut replica = live(&[&owner]);
+    let old = certain(&[&owner]);
+    let renewed = owner.local.renew(2);
+    let new = certain(&[&owner]);
+    for (ann, bob) in [(&new, &old), (&old, &new)] {
+        let stored = |snapshot: &Snapshot, key| {
+            let mut stored = snapshot.stored.iter();
+            stored
+                .find(|one| one.entries[0].key == key)
+                .unwrap()
+                .clone()
+        };
+        let half = Snapshot {
+            stored: vec![stored(ann, "ann"), stored(bob, "bob")],
+            certain: true,
+        };
+        let reading = replica.reread();
+        assert_eq!(replica.loaded(reading, &half), Applied::default());
+    }
+    assert_eq!(replica.apply(&renewed), Applied::default());
+    let left = owner.local.untrack_all(2).unwrap();
+    assert_eq!(keys(replica.apply(&left).diff), (vec![], strings(&["bob"])));
+}
+
+#[test]
+fn what_a_newer_incarnation_does_not_have_leaves_though_a_snapshot_came_first() {
+    let mut owner = Owner::new(1);
+    owner.track(1, "ann");
+    owner.track(2, "bob");
+    let mut replica = live(&[&owner]);
+    drop(owner.local.untrack_all(1));
+    let renewed = owner.local.renew(2);
+    let (reading, uncertain) = (
+        replica.reread(),
+        Snapshot {
+            certain: false,
+            ..certain(&[&owner])
+        },
+    );
+    assert_eq!(replica.loaded(reading, &uncertain), Applied::default());
+    assert_eq!(
+        keys(replica.apply(&renewed).diff),
+        (vec![], strings(&["ann"]))
+    );
+}
+
+#[test]
 fn a_backend_that_came_back_empty_makes_nobody_leave() {
     let mut owner = Owner::new(1);
     owner.track(1, "ann");
