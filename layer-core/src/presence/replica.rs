@@ -176,6 +176,10 @@ impl Replica {
                 Standing::Valid | Standing::Newer => {}
             }
             for entry in entries {
+                // An update is one diff, even if all of it is not certain.
+                if let Some(previous) = &entry.previous {
+                    self.leave(*source, std::slice::from_ref(previous), pending);
+                }
                 self.insert(*source, entry, pending);
                 stored.insert(&*entry.reference);
             }

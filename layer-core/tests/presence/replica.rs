@@ -267,6 +267,25 @@ fn what_is_stored_anew_one_after_the_other_makes_nobody_leave() {
 }
 
 #[test]
+fn an_update_in_an_uncertain_snapshot_is_a_leave_and_a_join() {
+    let mut owner = Owner::new(1);
+    owner.track(1, "ann");
+    owner.track(2, "bob");
+    let mut replica = live(&[&owner]);
+    let meta = "{}".into();
+    let Owner {
+        local, references, ..
+    } = &mut owner;
+    local.update(1, &"ann".into(), &meta, references).unwrap();
+    let (reading, mut half) = (replica.reread(), certain(&[&owner]));
+    half.certain = false;
+    half.stored.retain(|stored| stored.entries[0].key == "ann");
+    let updated = (strings(&["ann"]), strings(&["ann"]));
+    assert_eq!(keys(replica.loaded(reading, &half).diff), updated);
+    assert_eq!(replica.count(), 2);
+}
+
+#[test]
 fn what_a_newer_incarnation_does_not_have_leaves_though_a_snapshot_came_first() {
     let mut owner = Owner::new(1);
     owner.track(1, "ann");
