@@ -97,13 +97,14 @@ impl Shard {
     }
 
     async fn snapshot(&self, room: &Room) -> Result<Snapshot, LayerError> {
-        // A message that says nothing: what matters is whether it would have
-        // reached everybody.
-        let heard = self.layer.group_send(&room.group, Reply::default()).await;
-        let certain = heard.is_ok_and(|delivery| delivery.certain);
         let members = self.layer.group_members(&room.store);
         let members: Vec<Member> = members.try_collect().await?;
         let stored = members.iter().filter_map(stored).collect();
+        // A message that says nothing: what matters is whether it would have
+        // reached everybody. It comes after the reading: the backend may have
+        // lost everything in between.
+        let heard = self.layer.group_send(&room.group, Reply::default()).await;
+        let certain = heard.is_ok_and(|delivery| delivery.certain);
         Ok(Snapshot { stored, certain })
     }
 }

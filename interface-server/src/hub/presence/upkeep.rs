@@ -146,8 +146,11 @@ impl Shard {
     }
 
     /// Forgets a topic in which nobody is present and nobody watches.
-    pub(super) fn drop_if_idle(&self, room: &Room) {
-        if room.is_idle() {
+    pub(super) fn drop_if_idle(&self, room: &Rc<Room>) {
+        // Whoever still holds a room that was forgotten must not have its
+        // successor forgotten, too.
+        let known = self.presences.room(&room.group);
+        if known.is_some_and(|known| Rc::ptr_eq(&known, room)) && room.is_idle() {
             let floor = self
                 .presences
                 .floor
