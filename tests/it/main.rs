@@ -21,6 +21,7 @@ mod browser;
 mod chat;
 mod command_line;
 mod outside;
+mod phoenix;
 mod process;
 mod rolling_restart;
 mod serve;

@@ -13,7 +13,7 @@ use crate::{bench, command, tidy, tools};
 pub(crate) enum Step {
     /// Find or install redis-server, a browser and Node.
     Tools,
-    /// Install the packages of the Node clients.
+    /// Install the packages of the Node clients, and test the JavaScript client.
     Clients,
     /// Check the formatting.
     Fmt,
@@ -55,6 +55,9 @@ const BOUNDARIES: &[&str] = &[
     "boundaries",
 ];
 const CLIENTS: &[&str] = &["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"];
+const CLIENT_FOLDERS: &[&str] = &["clients/js", "tests/clients", "tests/phoenix"];
+// It also says whether the built file that is embedded is what the source gives.
+const CLIENT_TEST: &[&str] = &["npm", "test", "--silent"];
 
 /// Runs the steps in `only`, or all when it is empty; the first failure is the last step.
 pub(crate) fn run(root: &Path, only: &[Step]) -> Result<()> {
@@ -84,7 +87,7 @@ impl Step {
         let run = |line: &[&str]| command::run(root, line, &[]);
         match self {
             Self::Tools => tools::provide(root),
-            Self::Clients => command::run(&root.join("tests/clients"), CLIENTS, &[]),
+            Self::Clients => clients(root),
             Self::Fmt => run(&["cargo", "fmt", "--all", "--check"]),
             Self::Clippy => run(LINT),
             Self::Tidy => tidy::check(root),
@@ -94,4 +97,11 @@ impl Step {
             Self::Bench => bench::quick(root),
         }
     }
+}
+
+fn clients(root: &Path) -> Result<()> {
+    for folder in CLIENT_FOLDERS {
+        command::run(&root.join(folder), CLIENTS, &[])?;
+    }
+    command::run(&root.join("clients/js"), CLIENT_TEST, &[])
 }
