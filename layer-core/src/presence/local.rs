@@ -140,6 +140,7 @@ impl<C: Copy + Eq + Hash> Local<C> {
         let entries = self.connections.get(&connection)?.clone();
         Some(Stored {
             source: self.source,
+            version: self.version,
             entries,
         })
     }
@@ -194,6 +195,7 @@ impl<C: Copy + Eq + Hash> Local<C> {
         let size_max = self.limits.stored_size_max;
         let stored = Stored {
             source: self.source,
+            version: u64::MAX,
             entries,
         };
         // Entries are text and numbers: they can always be written.

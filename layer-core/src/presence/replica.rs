@@ -165,7 +165,12 @@ impl Replica {
     /// Makes the entries what the snapshot says.
     fn merge(&mut self, snapshot: &Snapshot, pending: &mut Pending) {
         let mut stored = HashSet::new();
-        for Stored { source, entries } in &snapshot.stored {
+        for one in &snapshot.stored {
+            let Stored {
+                source,
+                version,
+                entries,
+            } = one;
             match self.sources.meet(*source) {
                 Standing::Void => continue,
                 // It is about to be stored anew.
@@ -180,7 +185,7 @@ impl Replica {
                 if let Some(previous) = &entry.previous {
                     self.leave(*source, std::slice::from_ref(previous), pending);
                 }
-                self.insert(*source, entry, pending);
+                self.insert(*source, *version, entry, pending);
                 stored.insert(&*entry.reference);
             }
         }
@@ -208,26 +213,34 @@ impl Replica {
         match &change.kind {
             ChangeKind::Delta { joins, leaves } => {
                 self.leave(source, leaves, pending);
-                self.join(source, joins, pending);
+                self.join(source, change.version, joins, pending);
             }
             ChangeKind::Full { entries } => {
                 let all: HashSet<&str> = entries.iter().map(|entry| &*entry.reference).collect();
                 let known = self.sources.known(source).entries();
                 let gone: Vec<_> = known
                     .filter(|known| !all.contains(&***known))
+                    // A snapshot may be ahead of what is heard.
+                    .filter(|known| !self.roster.is_after(known, change.version))
                     .cloned()
                     .collect();
                 self.drop_all(&gone, pending);
-                self.join(source, entries, pending);
+                self.join(source, change.version, entries, pending);
             }
             ChangeKind::Beat { .. } => {}
         }
         true
     }
 
-    fn join(&mut self, source: Source, entries: &[Arc<Entry>], pending: &mut Pending) {
+    fn join(
+        &mut self,
+        source: Source,
+        version: u64,
+        entries: &[Arc<Entry>],
+        pending: &mut Pending,
+    ) {
         for entry in entries {
-            self.insert(source, entry, pending);
+            self.insert(source, version, entry, pending);
         }
     }
 
@@ -241,8 +254,8 @@ impl Replica {
         }
     }
 
-    fn insert(&mut self, source: Source, entry: &Arc<Entry>, pending: &mut Pending) {
-        if let Some(position) = self.roster.insert(source, entry) {
+    fn insert(&mut self, source: Source, version: u64, entry: &Arc<Entry>, pending: &mut Pending) {
+        if let Some(position) = self.roster.insert(source, version, entry) {
             let known = self.sources.known(source);
             known.insert(position, &entry.reference);
             pending.join(Arc::clone(entry));

@@ -19,13 +19,22 @@ pub(super) struct Roster {
 pub(super) struct Slot {
     pub(super) source: Source,
     pub(super) position: u64,
+    /// The last version of the source of which is known that it is here.
+    version: u64,
     pub(super) entry: Arc<Entry>,
 }
 
 impl Roster {
-    /// Adds an entry and says its position, unless it is here already.
-    pub(super) fn insert(&mut self, source: Source, entry: &Arc<Entry>) -> Option<u64> {
-        if self.slots.contains_key(&entry.reference) {
+    /// Adds an entry that was here at a version of its source, and says its
+    /// position, unless it is here already.
+    pub(super) fn insert(
+        &mut self,
+        source: Source,
+        version: u64,
+        entry: &Arc<Entry>,
+    ) -> Option<u64> {
+        if let Some(slot) = self.slots.get_mut(&entry.reference) {
+            slot.version = slot.version.max(version);
             return None;
         }
         let position = self.next;
@@ -37,6 +46,7 @@ impl Roster {
         let slot = Slot {
             source,
             position,
+            version,
             entry: Arc::clone(entry),
         };
         self.slots.insert(entry.reference.clone(), slot);
@@ -53,6 +63,12 @@ impl Roster {
             }
         }
         Some(slot)
+    }
+
+    /// Whether it is known to be here at a later version of its source.
+    pub(super) fn is_after(&self, reference: &str, version: u64) -> bool {
+        let slot = self.slots.get(reference);
+        slot.is_some_and(|slot| slot.version > version)
     }
 
     /// Whose entry it is.

@@ -14,6 +14,10 @@ use crate::CodecError;
 pub struct Stored {
     /// Whose they are.
     pub source: Source,
+    /// The version of the source's last change when they were stored: what was
+    /// said before says nothing about them.
+    #[serde(default)]
+    pub version: u64,
     /// All of them.
     pub entries: Vec<Arc<Entry>>,
 }

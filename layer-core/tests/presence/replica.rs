@@ -267,6 +267,23 @@ fn what_is_stored_anew_one_after_the_other_makes_nobody_leave() {
 }
 
 #[test]
+fn a_snapshot_that_is_ahead_of_all_there_is_loses_nobody() {
+    let mut owner = Owner::new(1);
+    let all = owner.track(1, "ann");
+    let more = owner.track(2, "bob");
+    let mut replica = live(&[&owner]);
+    assert_eq!(replica.apply(&all), Applied::default());
+    assert_eq!(replica.apply(&more), Applied::default());
+    let all = owner.local.announce();
+    let more = owner.track(3, "cid");
+    let reading = replica.reread();
+    joins(replica.loaded(reading, &certain(&[&owner])), &["cid"]);
+    assert_eq!(replica.apply(&all), Applied::default());
+    assert_eq!(replica.apply(&more), Applied::default());
+    assert_eq!(replica.count(), 3);
+}
+
+#[test]
 fn an_update_in_an_uncertain_snapshot_is_a_leave_and_a_join() {
     let mut owner = Owner::new(1);
     owner.track(1, "ann");

@@ -338,6 +338,7 @@ fn stored(node: &ChannelName, references: &[&str]) -> Bytes {
             incarnation: 0,
             shard: 0,
         },
+        version: 1,
         entries: entries.collect(),
     };
     stored.encode().unwrap()
