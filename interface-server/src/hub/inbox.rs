@@ -200,6 +200,8 @@ impl Shard {
             member,
             meta: seated.meta.clone(),
         });
-        all.collect()
+        let mut all = all.collect();
+        self.with_presences(&mut all);
+        all
     }
 }

@@ -159,8 +159,8 @@ async fn arrive(shard: Rc<Shard>, mut arrivals: mpsc::Receiver<Arrival>) {
             }
             // Whoever asked may have stopped waiting.
             Arrival::Memberships(answer) => {
-                answer.send(shard.memberships()).unwrap_or_default();
                 shard.renew_presences();
+                answer.send(shard.memberships()).unwrap_or_default();
             }
             Arrival::Drain { until, done } => {
                 let shard = Rc::clone(&shard);

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use towpath_layer_core::presence::{Change, PresenceLimits, References, Source};
-use towpath_layer_core::{Counter, GroupName, LocalId, Tracking};
+use towpath_layer_core::{Counter, GroupName, LocalId, Membership, Tracking};
 
 use super::connection::Connection;
 use super::ids::IdMap;
@@ -117,6 +117,23 @@ impl Shard {
             }
             self.unwatch(&room, connection.id);
         }
+    }
+
+    /// What the layer is to keep of memberships that store presences is what is
+    /// now: what was stored last may be on its way back here, or lost on it.
+    pub(super) fn with_presences(&self, memberships: &mut Vec<Membership>) {
+        let rooms = self.presences.all_rooms().into_iter();
+        let rooms: HashMap<_, _> = rooms.map(|room| (room.store.clone(), room)).collect();
+        memberships.retain_mut(|membership| {
+            let Some(room) = rooms.get(&membership.group) else {
+                return true;
+            };
+            match room.stored(membership.member) {
+                Some(meta) => membership.meta = meta,
+                None => return false,
+            }
+            true
+        });
     }
 
     /// A source has changed something in a topic.

@@ -46,7 +46,13 @@ impl Shard {
     async fn read_all(self: &Rc<Self>, room: &Rc<Room>) {
         let mut pause = RETRY_MIN;
         while let Some(reading) = room.wanted.take() {
-            let snapshot = match self.snapshot(room).await {
+            let replica = room.replicas.get();
+            let snapshot = self.snapshot(room).await;
+            if room.replicas.get() != replica {
+                // Another has begun since, and has asked for its own.
+                continue;
+            }
+            let snapshot = match snapshot {
                 Ok(snapshot) => snapshot,
                 Err(error) => {
                     let topic = &*room.topic;

@@ -27,6 +27,8 @@ pub(super) struct Room {
     pub(super) local: RefCell<Local>,
     /// While somebody here watches.
     pub(super) replica: RefCell<Option<Replica>>,
+    /// How many replicas there have been: what was read for one is not for the next.
+    pub(super) replicas: Cell<u64>,
     /// What is not announced yet.
     pub(super) pending: RefCell<Pending>,
     pub(super) watchers: RefCell<IdMap<Watcher>>,
@@ -95,6 +97,7 @@ impl Room {
             group,
             local: RefCell::new(Local::new(source, floor, limits)),
             replica: RefCell::default(),
+            replicas: Cell::new(0),
             pending: RefCell::default(),
             watchers: RefCell::default(),
             ops: RefCell::default(),
@@ -118,7 +121,13 @@ impl Room {
             drop(new.source_gone(node, incarnation));
         }
         *replica = Some(new);
+        self.replicas.set(self.replicas.get() + 1);
         Some(reading)
+    }
+
+    /// What the layer is to keep of a connection now, if it is present.
+    pub(super) fn stored(&self, id: LocalId) -> Option<Bytes> {
+        self.local.borrow().stored(id)?.encode().ok()
     }
 
     /// Whether the room is of no use to anybody.
