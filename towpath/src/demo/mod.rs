@@ -34,11 +34,9 @@ pub(crate) fn app() -> App {
         .on_listening(announce)
 }
 
-/// Says where the chat is to whoever started it, if they still listen.
+/// Says where the chats are to whoever started them, if they still listen.
 fn announce(listening: &Listening) {
     let url = listening.url();
-    let _unheard = writeln!(
-        std::io::stdout(),
-        "The chat is at {url}, and one in topics at {url}topics"
-    );
+    let said = format!("The chat is at {url}\nThe chat in topics is at {url}topics");
+    let _unheard = writeln!(std::io::stdout(), "{said}");
 }
