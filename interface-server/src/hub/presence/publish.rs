@@ -19,6 +19,10 @@ const OPS_MAX: usize = 4096;
 /// Changes that are stored at one time.
 const BATCH_MAX: usize = 64;
 
+/// How often what changed while everybody was stored is stored before all is
+/// said; what changes after that is stored behind it.
+const MEANWHILE_MAX: usize = 8;
+
 /// Wait between tries while the layer is out of reach.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -72,10 +76,28 @@ impl Shard {
                 return;
             }
             self.store_all(room, &batch).await;
+            if batch.iter().any(|op| op.of.is_none()) {
+                self.tell_all(room).await;
+                continue;
+            }
             for op in batch {
                 self.tell_presence(room, op.change).await;
             }
         }
+    }
+
+    /// Says all there is, as it is now: to store everybody takes its time, and
+    /// whoever has read what was stored would take back what changed meanwhile.
+    async fn tell_all(&self, room: &Room) {
+        for _ in 0..MEANWHILE_MAX {
+            let meanwhile: Vec<Op> = room.ops.borrow_mut().drain(..).collect();
+            if meanwhile.is_empty() {
+                break;
+            }
+            self.store_all(room, &meanwhile).await;
+        }
+        let change = room.local.borrow_mut().announce();
+        self.tell_presence(room, change).await;
     }
 
     async fn store_all(&self, room: &Room, batch: &[Op]) {
