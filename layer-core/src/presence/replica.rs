@@ -215,21 +215,30 @@ impl Replica {
                 self.leave(source, leaves, pending);
                 self.join(source, change.version, joins, pending);
             }
-            ChangeKind::Full { entries } => {
-                let all: HashSet<&str> = entries.iter().map(|entry| &*entry.reference).collect();
-                let known = self.sources.known(source).entries();
-                let gone: Vec<_> = known
-                    .filter(|known| !all.contains(&***known))
-                    // A snapshot may be ahead of what is heard.
-                    .filter(|known| !self.roster.is_after(known, change.version))
-                    .cloned()
-                    .collect();
-                self.drop_all(&gone, pending);
-                self.join(source, change.version, entries, pending);
-            }
+            ChangeKind::Full { entries } => self.replace(change, entries, pending),
             ChangeKind::Beat { .. } => {}
         }
         true
+    }
+
+    /// Makes the entries of a source these, but for what a snapshot knows of it
+    /// that came after them: that may be ahead of what is heard.
+    fn replace(&mut self, change: &Change, entries: &[Arc<Entry>], pending: &mut Pending) {
+        let all: HashSet<&str> = entries.iter().map(|entry| &*entry.reference).collect();
+        let known = self.sources.known(change.source).entries();
+        let (after, mut gone): (Vec<_>, Vec<_>) = known
+            .filter(|known| !all.contains(&***known))
+            .cloned()
+            .partition(|known| self.roster.is_after(known, change.version));
+        let previous = after.iter().filter_map(|one| self.roster.previous(one));
+        let updated: HashSet<ByteString> = previous.cloned().collect();
+        gone.extend(updated.iter().cloned());
+        self.drop_all(&gone, pending);
+        for entry in entries {
+            if !updated.contains(&entry.reference) {
+                self.insert(change.source, change.version, entry, pending);
+            }
+        }
     }
 
     fn join(

@@ -71,6 +71,11 @@ impl Roster {
         slot.is_some_and(|slot| slot.version > version)
     }
 
+    /// Which entry it took the place of.
+    pub(super) fn previous(&self, reference: &str) -> Option<&ByteString> {
+        self.slots.get(reference)?.entry.previous.as_ref()
+    }
+
     /// Whose entry it is.
     pub(super) fn source(&self, reference: &str) -> Option<Source> {
         self.slots.get(reference).map(|slot| slot.source)

@@ -284,6 +284,24 @@ fn a_snapshot_that_is_ahead_of_all_there_is_loses_nobody() {
 }
 
 #[test]
+fn an_update_that_is_ahead_of_all_there_is_stays_one_diff() {
+    let mut owner = Owner::new(1);
+    owner.track(1, "ann");
+    let mut replica = live(&[&owner]);
+    let reading = replica.reread();
+    assert_eq!(replica.apply(&owner.local.announce()), Applied::default());
+    let meta = "{}".into();
+    let Owner {
+        local, references, ..
+    } = &mut owner;
+    let update = local.update(1, &"ann".into(), &meta, references).unwrap();
+    let loaded = replica.loaded(reading, &certain(&[&owner]));
+    assert_eq!(keys(loaded.diff), (strings(&["ann"]), strings(&["ann"])));
+    assert_eq!(replica.apply(&update), Applied::default());
+    assert_eq!(replica.count(), 1);
+}
+
+#[test]
 fn an_update_in_an_uncertain_snapshot_is_a_leave_and_a_join() {
     let mut owner = Owner::new(1);
     owner.track(1, "ann");
