@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     ChannelName, ChannelStatistics, Content, Counter, DelayKey, GroupError, GroupName, History,
-    InboxSink, LayerError, Limits, Message, MessageId, NodeId, Position, Recalled, Reply,
+    InboxSink, LayerError, Limits, Mailbox, Message, MessageId, NodeId, Position, Recalled, Reply,
     SendError, Statistics,
 };
 
@@ -194,6 +194,19 @@ pub trait ChannelLayer: fmt::Debug + Send + Sync + 'static {
     ///
     /// A dropped future may have attached the sink.
     async fn attach(&self, sink: Arc<dyn InboxSink>) -> Result<(), LayerError>;
+
+    /// Opens a reply channel of this node that the caller reads, whether a sink
+    /// is attached or not. What is sent to it, and to groups that it is added to,
+    /// comes in order.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unavailable`] if the node could not take its lease.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn mailbox(&self) -> Result<Mailbox, LayerError>;
 
     /// Makes a reply channel a member of a group; renews it and replaces the
     /// metadata if it is one.

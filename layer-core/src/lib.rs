@@ -32,11 +32,13 @@ mod history;
 mod inbox;
 mod layer;
 mod limits;
+mod mailbox;
 mod message;
 pub mod metrics;
 mod name;
 pub mod presence;
 mod statistics;
+mod switchboard;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecError, MessageId, MessageIds, VERSION, decode, encode};
@@ -49,6 +51,7 @@ pub use history::{History, Position, PositionError, Recalled};
 pub use inbox::{InboxEntry, InboxQueue, InboxSink, Membership, Refused};
 pub use layer::{ChannelLayer, Delivery, Member, MemberStream, Received, Receiver};
 pub use limits::Limits;
+pub use mailbox::{Mail, Mailbox};
 pub use message::{
     Accept, Application, Broadcast, Close, Completion, Content, ContentError, Deny, Event,
     EventKind, Frame, GroupChange, Handshake, Headers, Join, Message, Outcome, Poll, PollAnswer,
@@ -56,3 +59,4 @@ pub use message::{
 };
 pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
 pub use statistics::{ChannelStatistics, Counter, Statistics};
+pub use switchboard::Switchboard;

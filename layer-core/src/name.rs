@@ -130,6 +130,22 @@ impl FromStr for NodeId {
 #[serde(transparent)]
 pub struct LocalId(pub u64);
 
+/// The bit that the ids of mailboxes have, and no others.
+const MAILBOX: u64 = 1 << 63;
+
+impl LocalId {
+    /// The id of a node's mailbox with that number.
+    pub(crate) fn mailbox(number: u64) -> Self {
+        Self(MAILBOX | number)
+    }
+
+    /// Whether it is a mailbox's and no socket's.
+    #[must_use]
+    pub fn is_mailbox(self) -> bool {
+        self.0 & MAILBOX != 0
+    }
+}
+
 impl fmt::Display for LocalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -11,9 +11,9 @@ use futures_util::stream;
 use towpath_layer_core::metrics::GROUP_DROPPED;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy,
-    GroupError, GroupName, History, InboxSink, LayerError, Limits, LocalId, Member, MemberStream,
-    Message, MessageIds, NameError, NodeId, Position, Recalled, Receiver, Reply, SendError,
-    Statistics,
+    GroupError, GroupName, History, InboxSink, LayerError, Limits, LocalId, Mailbox, Member,
+    MemberStream, Message, MessageIds, NameError, NodeId, Position, Recalled, Receiver, Reply,
+    SendError, Statistics,
 };
 
 use crate::broker::Broker;
@@ -205,6 +205,12 @@ impl ChannelLayer for MemoryLayer {
         } else {
             Err(LayerError::Closed)
         }
+    }
+
+    async fn mailbox(&self) -> Result<Mailbox, LayerError> {
+        let mailbox = self.node.mailbox().ok_or(LayerError::Closed)?;
+        self.broker.drive();
+        Ok(mailbox)
     }
 
     async fn group_add(

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock};
-use towpath_layer_core::{InboxSink, LocalId, NodeId};
+use parking_lot::Mutex;
+use towpath_layer_core::{InboxSink, LocalId, Mailbox, NodeId, Switchboard};
 
 use crate::wakes::Seat;
 
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) id: NodeId,
-    sink: RwLock<Option<Arc<dyn InboxSink>>>,
+    switchboard: Arc<Switchboard>,
     closed: AtomicBool,
     seats: Mutex<HashMap<u64, Arc<Seat>>>,
     next_seat: AtomicU64,
@@ -22,7 +22,7 @@ impl Node {
     pub(crate) fn new(id: NodeId) -> Self {
         Self {
             id,
-            sink: RwLock::new(None),
+            switchboard: Switchboard::new(id),
             closed: AtomicBool::new(false),
             seats: Mutex::default(),
             next_seat: AtomicU64::new(0),
@@ -30,23 +30,31 @@ impl Node {
     }
 
     /// Where entries for this node go, if anybody takes them.
-    pub(crate) fn sink(&self) -> Option<Arc<dyn InboxSink>> {
-        self.sink.read().clone()
+    pub(crate) fn sink(&self) -> Option<&dyn InboxSink> {
+        let attended = self.switchboard.is_attended();
+        attended.then_some(&*self.switchboard as _)
     }
 
     /// Takes what arrives for this node into `sink`, unless the node is closed.
     pub(crate) fn attach(&self, sink: Arc<dyn InboxSink>) -> bool {
-        let mut place = self.sink.write();
+        self.switchboard.attach(sink);
         let open = !self.is_closed();
-        if open {
-            *place = Some(sink);
+        if !open {
+            self.switchboard.close();
         }
         open
     }
 
-    /// The sink, if that connection is open.
+    /// A mailbox, unless the node is closed.
+    pub(crate) fn mailbox(&self) -> Option<Mailbox> {
+        let mailbox = self.switchboard.open();
+        (!self.is_closed()).then_some(mailbox)
+    }
+
+    /// Who takes what is for that connection, if it is open.
     pub(crate) fn sink_of(&self, local: LocalId) -> Option<Arc<dyn InboxSink>> {
-        self.sink().filter(|sink| sink.is_live(local))
+        let taker = self.switchboard.taker_of(local);
+        taker.filter(|sink| sink.is_live(local))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -56,7 +64,7 @@ impl Node {
     /// Ends every receiver and takes nothing more. Returns whether it was open.
     pub(crate) fn close(&self) -> bool {
         let was_closed = self.closed.swap(true, Ordering::AcqRel);
-        *self.sink.write() = None;
+        self.switchboard.close();
         for seat in self.seats.lock().values() {
             seat.waker.wake();
         }

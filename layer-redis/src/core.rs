@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use deadpool_redis::Pool;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
-    Clock, Entropy, GroupName, InboxSink, LayerError, Limits, MessageIds, NodeId,
+    Clock, Entropy, GroupName, InboxSink, LayerError, Limits, MessageIds, NodeId, Switchboard,
 };
 
 use crate::accounts::Accounts;
@@ -42,7 +42,8 @@ pub(crate) struct Core {
     pub(crate) accounts: Accounts,
     pub(crate) outgoing: Outgoing,
     pub(crate) tenancy: Tenancy,
-    pub(crate) sink: RwLock<Option<Arc<dyn InboxSink>>>,
+    /// Who takes what comes for this node.
+    pub(crate) switchboard: Arc<Switchboard>,
     /// The groups in whose registry this node stands, as far as it knows.
     pub(crate) registered: Mutex<HashSet<GroupName>>,
     pub(crate) closed: AtomicBool,
@@ -69,9 +70,10 @@ impl Core {
         self.tasks.spawn_on(task, &self.runtime);
     }
 
-    /// The sink, once there is one.
+    /// Who takes what comes for this node, once somebody does.
     pub(crate) fn sink(&self) -> Option<Arc<dyn InboxSink>> {
-        self.sink.read().clone()
+        let attended = self.switchboard.is_attended();
+        attended.then(|| Arc::clone(&self.switchboard) as _)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -88,6 +90,7 @@ impl Core {
     /// Ends every task and connection of the node, at once.
     pub(crate) fn end(&self) {
         self.gone.cancel();
+        self.switchboard.close();
         self.link.end();
         self.pool.close();
     }

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Clock, Counter, DelayKey, Delivery, Entropy,
-    GroupError, GroupName, History, InboxSink, LayerError, Limits, MemberStream, Message,
+    GroupError, GroupName, History, InboxSink, LayerError, Limits, Mailbox, MemberStream, Message,
     MessageIds, NameError, NodeId, Position, Recalled, Receiver, Reply, SendError, Statistics,
+    Switchboard,
 };
 
 use crate::accounts::Accounts;
@@ -128,7 +129,7 @@ fn core(
         accounts: Accounts::default(),
         outgoing: Outgoing::new(),
         tenancy: Tenancy::default(),
-        sink: RwLock::new(None),
+        switchboard: Switchboard::new(node),
         registered: Mutex::new(HashSet::new()),
         closed: AtomicBool::new(false),
         leaving: CancellationToken::new(),
@@ -145,6 +146,20 @@ impl RedisLayer {
     pub fn abandon(&self) {
         self.core.closed.store(true, Ordering::Release);
         self.core.end();
+    }
+
+    /// Holds the lease without which nothing comes.
+    async fn take_part(&self) -> Result<(), LayerError> {
+        self.core.open()?;
+        Ok(self.core.in_time(self.core.hold_lease()).await?)
+    }
+
+    /// Empties the inbox from now on.
+    fn pump(&self) {
+        if !self.pumping.swap(true, Ordering::AcqRel) {
+            let core = Arc::clone(&self.core);
+            self.core.spawn(async move { core.pump().await });
+        }
     }
 
     /// Leaves in good order, as far as Redis lets it.
@@ -223,14 +238,17 @@ impl ChannelLayer for RedisLayer {
     }
 
     async fn attach(&self, sink: Arc<dyn InboxSink>) -> Result<(), LayerError> {
-        self.core.open()?;
-        self.core.in_time(self.core.hold_lease()).await?;
-        *self.core.sink.write() = Some(sink);
-        if !self.pumping.swap(true, Ordering::AcqRel) {
-            let core = Arc::clone(&self.core);
-            self.core.spawn(async move { core.pump().await });
-        }
+        self.take_part().await?;
+        self.core.switchboard.attach(sink);
+        self.pump();
         Ok(())
+    }
+
+    async fn mailbox(&self) -> Result<Mailbox, LayerError> {
+        self.take_part().await?;
+        let mailbox = self.core.switchboard.open();
+        self.pump();
+        Ok(mailbox)
     }
 
     async fn group_add(

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Counter, DelayKey, Delivery, GroupError,
-    GroupName, History, InboxSink, LayerError, Limits, MemberStream, Message, NameError, NodeId,
-    Position, Recalled, Receiver, Reply, SendError, Statistics, Unavailable, channels,
+    GroupName, History, InboxSink, LayerError, Limits, Mailbox, MemberStream, Message, NameError,
+    NodeId, Position, Recalled, Receiver, Reply, SendError, Statistics, Unavailable, channels,
 };
 
 /// How long a late answer takes.
@@ -162,6 +162,11 @@ impl ChannelLayer for Troubled {
     async fn attach(&self, sink: Arc<dyn InboxSink>) -> Result<(), LayerError> {
         *self.sink.lock() = Some(Arc::clone(&sink));
         self.inner.attach(sink).await
+    }
+
+    async fn mailbox(&self) -> Result<Mailbox, LayerError> {
+        self.reach()?;
+        self.inner.mailbox().await
     }
 
     async fn group_add(

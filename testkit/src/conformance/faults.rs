@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use towpath_layer_core::{ChannelLayer, History};
+use towpath_layer_core::{ChannelLayer, History, Mail};
 
 use super::support::{
     Peer, Reader, add, channel, empty, group, message, reply, reply_number, within,
@@ -94,6 +94,45 @@ pub async fn after_an_empty_restart_groups_heal(factory: &dyn Factory) {
     assert_eq!(reply_number(&peer.sink.next(local).await), number);
     let member = within("is_member", other.is_member(&room, &name)).await;
     assert!(member.unwrap());
+}
+
+/// A mailbox keeps its memberships through an empty restart, and is told that it
+/// may have missed something.
+pub async fn after_an_empty_restart_mailboxes_know_of_the_gap(factory: &dyn Factory) {
+    let backend = empty(factory).await;
+    let case = "after_an_empty_restart_mailboxes_know_of_the_gap";
+    let Some(faults) = faults(&*backend, case) else {
+        return;
+    };
+    let (layer, other) = (backend.node().await, backend.node().await);
+    let mut mailbox = within("mailbox", layer.mailbox()).await.unwrap();
+    let room = group("room");
+    let told = |number| Mail::Group {
+        group: room.clone(),
+        reply: reply(number),
+    };
+    add(&layer, &room, mailbox.channel()).await;
+    within("group_send", other.group_send(&room, reply(0)))
+        .await
+        .unwrap();
+    assert_eq!(within("mail", mailbox.next()).await, Some(told(0)));
+    within("restart", faults.restart_empty()).await;
+    assert_eq!(within("the gap", mailbox.next()).await, Some(Mail::Gap));
+    let telling = async {
+        while !matches!(other.group_send(&room, reply(1)).await, Ok(sent) if sent.delivered == 1) {
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    within("the group heals", telling).await;
+    let mail = async {
+        loop {
+            match mailbox.next().await {
+                Some(Mail::Gap) => {}
+                other => return other,
+            }
+        }
+    };
+    assert_eq!(within("mail", mail).await, Some(told(1)));
 }
 
 async fn joined(

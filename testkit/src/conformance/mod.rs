@@ -30,6 +30,7 @@ pub mod history;
 pub mod inbox;
 pub mod late_replies;
 pub mod lease;
+pub mod mailbox;
 pub mod members;
 pub mod names;
 pub mod order;
@@ -124,6 +125,13 @@ macro_rules! conformance {
                 a_full_inbox_refuses_and_what_it_accepted_arrives
                 a_full_inbox_takes_completions
                 a_full_inbox_does_not_concern_another_node
+            }
+            mailbox {
+                a_mailbox_brings_replies_and_group_messages_in_order
+                a_mailbox_stands_beside_a_sink
+                a_full_mailbox_loses_its_own_and_says_so
+                a_dropped_mailbox_leaves_no_ghost
+                a_mailbox_ends_with_its_node
             }
             groups {
                 a_send_after_an_add_reaches_the_member
@@ -226,6 +234,7 @@ macro_rules! conformance {
                 after_an_empty_restart_another_epoch_begins
                 after_an_empty_restart_all_goes_on
                 after_an_empty_restart_groups_heal
+                after_an_empty_restart_mailboxes_know_of_the_gap
                 a_pause_loses_and_doubles_nothing
             }
         }
