@@ -82,7 +82,7 @@ impl Replica {
             return Applied::default();
         };
         let mut pending = Pending::default();
-        self.merge(snapshot, &mut pending);
+        let dropped = self.merge(snapshot, &mut pending);
         let mut holed = HashSet::new();
         for change in &hold.changes {
             // What follows a hole is in the snapshot that is read next.
@@ -90,6 +90,11 @@ impl Replica {
                 self.sources.note(change.source, change.version);
             } else if !self.take(change, false, &mut pending) {
                 holed.insert(change.source);
+            }
+        }
+        for (source, reference) in dropped {
+            if self.roster.source(&reference).is_none() {
+                self.sources.known(source).miss(reference);
             }
         }
         Applied {
@@ -162,8 +167,10 @@ impl Replica {
         json::state(self.list())
     }
 
-    /// Makes the entries what the snapshot says.
-    fn merge(&mut self, snapshot: &Snapshot, pending: &mut Pending) {
+    /// Makes the entries what the snapshot says, and says whom it did not have any
+    /// more. It may be ahead of what is heard.
+    fn merge(&mut self, snapshot: &Snapshot, pending: &mut Pending) -> Vec<(Source, ByteString)> {
+        let mut dropped = Vec::new();
         let mut stored = HashSet::new();
         for one in &snapshot.stored {
             let Stored {
@@ -182,20 +189,27 @@ impl Replica {
             }
             for entry in entries {
                 // An update is one diff, even if all of it is not certain.
-                if let Some(previous) = &entry.previous {
-                    self.leave(*source, std::slice::from_ref(previous), pending);
+                if let Some(previous) = &entry.previous
+                    && self.leave(*source, previous, pending)
+                {
+                    dropped.push((*source, previous.clone()));
                 }
+                self.sources.known(*source).settle(&entry.reference);
                 self.insert(*source, *version, entry, pending);
                 stored.insert(&*entry.reference);
             }
         }
         if snapshot.certain {
             let gone = self.roster.select(|reference| !stored.contains(reference));
-            self.drop_all(&gone, pending);
+            for reference in gone {
+                dropped.extend(self.drop_entry(&reference, pending));
+            }
         }
+        dropped
     }
 
-    /// Takes a change; false if something was lost before it.
+    /// Takes a change; false if something was lost before it, or if it may be older
+    /// than the last snapshot.
     fn take(&mut self, change: &Change, exactly: bool, pending: &mut Pending) -> bool {
         let source = change.source;
         match self.sources.meet(source) {
@@ -212,55 +226,68 @@ impl Replica {
         }
         match &change.kind {
             ChangeKind::Delta { joins, leaves } => {
-                self.leave(source, leaves, pending);
-                self.join(source, change.version, joins, pending);
+                for reference in leaves {
+                    self.sources.known(source).settle(reference);
+                    self.leave(source, reference, pending);
+                }
+                self.join(change, joins, pending)
             }
             ChangeKind::Full { entries } => self.replace(change, entries, pending),
-            ChangeKind::Beat { .. } => {}
+            ChangeKind::Beat { .. } => true,
         }
-        true
     }
 
     /// Makes the entries of a source these, but for what a snapshot knows of it
     /// that came after them: that may be ahead of what is heard.
-    fn replace(&mut self, change: &Change, entries: &[Arc<Entry>], pending: &mut Pending) {
+    fn replace(&mut self, change: &Change, entries: &[Arc<Entry>], pending: &mut Pending) -> bool {
         let all: HashSet<&str> = entries.iter().map(|entry| &*entry.reference).collect();
-        let known = self.sources.known(change.source).entries();
+        let known = self.sources.known(change.source);
+        known.settle_all_but(|reference| all.contains(reference));
         let (after, mut gone): (Vec<_>, Vec<_>) = known
+            .entries()
             .filter(|known| !all.contains(&***known))
             .cloned()
             .partition(|known| self.roster.is_after(known, change.version));
         let previous = after.iter().filter_map(|one| self.roster.previous(one));
         let updated: HashSet<ByteString> = previous.cloned().collect();
         gone.extend(updated.iter().cloned());
-        self.drop_all(&gone, pending);
+        for reference in &gone {
+            self.drop_entry(reference, pending);
+        }
+        let entries = entries.iter();
+        self.join(
+            change,
+            entries.filter(|entry| !updated.contains(&entry.reference)),
+            pending,
+        )
+    }
+
+    /// Adds entries; false if a snapshot did not have some of them any more: then
+    /// it is read who is right.
+    fn join<'a>(
+        &mut self,
+        change: &Change,
+        entries: impl IntoIterator<Item = &'a Arc<Entry>>,
+        pending: &mut Pending,
+    ) -> bool {
+        let mut whole = true;
         for entry in entries {
-            if !updated.contains(&entry.reference) {
+            if self.sources.known(change.source).misses(&entry.reference) {
+                whole = false;
+            } else {
                 self.insert(change.source, change.version, entry, pending);
             }
         }
+        whole
     }
 
-    fn join(
-        &mut self,
-        source: Source,
-        version: u64,
-        entries: &[Arc<Entry>],
-        pending: &mut Pending,
-    ) {
-        for entry in entries {
-            self.insert(source, version, entry, pending);
-        }
-    }
-
-    /// Removes entries that are the source's own, of whatever incarnation.
-    fn leave(&mut self, source: Source, references: &[ByteString], pending: &mut Pending) {
-        for reference in references {
-            let owner = self.roster.source(reference);
-            if owner.is_some_and(|owner| owner.node == source.node && owner.shard == source.shard) {
-                self.drop_entry(reference, pending);
-            }
-        }
+    /// Removes an entry that is the source's own, of whatever incarnation; whether
+    /// there was one.
+    fn leave(&mut self, source: Source, reference: &str, pending: &mut Pending) -> bool {
+        let owner = self.roster.source(reference);
+        let own =
+            owner.is_some_and(|owner| owner.node == source.node && owner.shard == source.shard);
+        own && self.drop_entry(reference, pending).is_some()
     }
 
     fn insert(&mut self, source: Source, version: u64, entry: &Arc<Entry>, pending: &mut Pending) {
@@ -271,16 +298,16 @@ impl Replica {
         }
     }
 
-    fn drop_all(&mut self, references: &[ByteString], pending: &mut Pending) {
-        for reference in references {
-            self.drop_entry(reference, pending);
-        }
-    }
-
-    fn drop_entry(&mut self, reference: &str, pending: &mut Pending) {
-        if let Some(slot) = self.roster.remove(reference) {
-            self.sources.remove(slot.source, slot.position);
-            pending.leave(slot.entry);
-        }
+    /// Removes an entry, and says whose it was.
+    fn drop_entry(
+        &mut self,
+        reference: &str,
+        pending: &mut Pending,
+    ) -> Option<(Source, ByteString)> {
+        let slot = self.roster.remove(reference)?;
+        self.sources.remove(slot.source, slot.position);
+        let dropped = (slot.source, slot.entry.reference.clone());
+        pending.leave(slot.entry);
+        Some(dropped)
     }
 }

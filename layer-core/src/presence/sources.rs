@@ -1,7 +1,7 @@
 //! What a replica knows of each source: how far it has heard it, and which
 //! entries are its own.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytestring::ByteString;
 
@@ -38,6 +38,10 @@ pub(super) struct Known {
     /// Its entries, by position.
     entries: BTreeMap<u64, ByteString>,
     sum: Sum,
+    /// Entries that a snapshot did not have any more, and of which the source may
+    /// still be heard: it has not said yet that they left. A beat ends that, so
+    /// there are no more than were here since the last.
+    missing: HashSet<ByteString>,
 }
 
 /// How a source stands to what is known of it.
@@ -78,7 +82,10 @@ impl Sources {
             return Standing::Older;
         }
         match std::mem::replace(&mut known.incarnation, met) {
-            older @ Some(_) if older < met => Standing::Newer,
+            older @ Some(_) if older < met => {
+                known.missing.clear();
+                Standing::Newer
+            }
             Some(_) | None => Standing::Valid,
         }
     }
@@ -161,7 +168,11 @@ impl Known {
             (ChangeKind::Beat { digest }, _) if exactly && self.sum != Sum::of(*digest) => {
                 Order::Hole
             }
-            (ChangeKind::Beat { .. }, _) => Order::Old,
+            (ChangeKind::Beat { .. }, _) => {
+                // All that it said before was heard.
+                self.missing.clear();
+                Order::Old
+            }
             (_, Some(last)) if version <= last => Order::Old,
             _ => Order::Next,
         };
@@ -171,6 +182,27 @@ impl Known {
 
     fn note(&mut self, version: u64) {
         self.version = self.version.max(Some(version));
+    }
+
+    /// Notes that a snapshot did not have an entry any more.
+    pub(super) fn miss(&mut self, reference: ByteString) {
+        self.missing.insert(reference);
+    }
+
+    /// Whether a snapshot did not have an entry any more: what says that it is
+    /// here may be older than that.
+    pub(super) fn misses(&self, reference: &str) -> bool {
+        self.missing.contains(reference)
+    }
+
+    /// The source has said that an entry left, or a snapshot has it again.
+    pub(super) fn settle(&mut self, reference: &str) {
+        self.missing.remove(reference);
+    }
+
+    /// The source has said who is here: all others have left.
+    pub(super) fn settle_all_but(&mut self, here: impl Fn(&str) -> bool) {
+        self.missing.retain(|reference| here(reference));
     }
 
     pub(super) fn insert(&mut self, position: u64, reference: &ByteString) {
@@ -187,5 +219,30 @@ impl Known {
     /// Its entries, oldest first.
     pub(super) fn entries(&self) -> impl Iterator<Item = &ByteString> {
         self.entries.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_ends_what_is_remembered_of_the_missing() {
+        let mut known = Known::default();
+        known.note(7);
+        known.miss("a".into());
+        let beat = |version| Change {
+            source: Source {
+                node: crate::NodeId::random(&crate::SeededEntropy::new(1)),
+                incarnation: 0,
+                shard: 0,
+            },
+            version,
+            kind: ChangeKind::Beat { digest: 0 },
+        };
+        assert_eq!(known.order(&beat(8), true), Order::Hole);
+        assert!(known.misses("a"));
+        assert_eq!(known.order(&beat(8), true), Order::Old);
+        assert!(!known.misses("a"));
     }
 }

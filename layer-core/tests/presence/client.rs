@@ -20,6 +20,9 @@ struct Diff {
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     state: BTreeMap<String, Presence>,
+    /// References that it has been told, and of those the ones that came again.
+    told: BTreeSet<String>,
+    again: BTreeSet<String>,
 }
 
 fn reference(meta: &Value) -> &str {
@@ -29,7 +32,23 @@ fn reference(meta: &Value) -> &str {
 impl Client {
     /// `presence_state`.
     pub(crate) fn sync_state(&mut self, text: &str) {
+        let known = self.references();
         self.state = serde_json::from_str(text).unwrap();
+        for new in self.references().difference(&known) {
+            self.note(new);
+        }
+    }
+
+    /// Nobody has left and come again but these.
+    pub(crate) fn check(&self, back: &BTreeSet<String>) {
+        let wrong: Vec<_> = self.again.difference(back).collect();
+        assert!(wrong.is_empty(), "{wrong:?} came twice");
+    }
+
+    fn note(&mut self, reference: &str) {
+        if !self.told.insert(reference.to_owned()) {
+            self.again.insert(reference.to_owned());
+        }
     }
 
     /// `presence_diff`: nobody joins who is here, and nobody leaves who is not.
@@ -39,6 +58,7 @@ impl Client {
         for (key, mut joined) in joins {
             for meta in &joined.metas {
                 assert!(!known.contains(reference(meta)), "{meta} joins twice");
+                self.note(reference(meta));
             }
             let current = self.state.remove(&key);
             let mut metas = current.map_or_else(Vec::new, |current| current.metas);

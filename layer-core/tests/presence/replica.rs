@@ -284,6 +284,67 @@ fn a_snapshot_that_is_ahead_of_all_there_is_loses_nobody() {
 }
 
 #[test]
+fn who_left_by_a_snapshot_does_not_join_again_by_what_was_said_before() {
+    let mut owner = Owner::new(1);
+    let old = owner.track(1, "ann");
+    owner.track(2, "bob");
+    let mut replica = live(&[&owner]);
+    let all = owner.local.announce();
+    let left = owner.local.untrack_all(1).unwrap();
+    let reading = replica.reread();
+    let loaded = replica.loaded(reading, &certain(&[&owner]));
+    assert_eq!(keys(loaded.diff), (vec![], strings(&["ann"])));
+    for late in [&old, &all] {
+        let applied = replica.apply(late);
+        assert_eq!(applied.diff, None);
+        let (reading, snapshot) = (asks(&applied), certain(&[&owner]));
+        assert_eq!(replica.loaded(reading, &snapshot), Applied::default());
+    }
+    assert_eq!(replica.apply(&left), Applied::default());
+    assert_eq!(replica.apply(&owner.local.beat()), Applied::default());
+    assert_eq!(replica.count(), 1);
+}
+
+#[test]
+fn who_was_updated_twice_does_not_join_again_by_what_was_said_before() {
+    let mut owner = Owner::new(1);
+    owner.track(1, "ann");
+    let mut replica = live(&[&owner]);
+    let all = owner.local.announce();
+    for meta in ["{}", "{\"at\":2}"] {
+        let Owner {
+            local, references, ..
+        } = &mut owner;
+        let updated = local.update(1, &"ann".into(), &meta.into(), references);
+        drop(updated.unwrap());
+    }
+    let reading = replica.reread();
+    let loaded = replica.loaded(reading, &certain(&[&owner]));
+    assert_eq!(keys(loaded.diff), (strings(&["ann"]), strings(&["ann"])));
+    let late = replica.apply(&all);
+    assert_eq!((late.diff.as_ref(), replica.count()), (None, 1));
+    let again = replica.loaded(asks(&late), &certain(&[&owner]));
+    assert_eq!(again, Applied::default());
+}
+
+#[test]
+fn who_was_missing_and_is_said_to_be_here_is_read_once_more() {
+    let mut owner = Owner::new(1);
+    owner.track(1, "ann");
+    owner.track(2, "bob");
+    let mut replica = live(&[&owner]);
+    // The backend has lost one of them, and the node was slow to say so.
+    let (reading, mut lossy) = (replica.reread(), certain(&[&owner]));
+    lossy.stored.retain(|stored| stored.entries[0].key == "bob");
+    let loaded = replica.loaded(reading, &lossy);
+    assert_eq!(keys(loaded.diff), (vec![], strings(&["ann"])));
+    let said = replica.apply(&owner.local.announce());
+    assert_eq!(said.diff, None);
+    joins(replica.loaded(asks(&said), &certain(&[&owner])), &["ann"]);
+    assert_eq!(replica.apply(&owner.local.announce()), Applied::default());
+}
+
+#[test]
 fn an_update_that_is_ahead_of_all_there_is_stays_one_diff() {
     let mut owner = Owner::new(1);
     owner.track(1, "ann");

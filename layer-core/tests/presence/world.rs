@@ -45,6 +45,8 @@ struct Viewer {
     uncertain: bool,
     pending: Pending,
     client: Option<Client>,
+    /// References that may come back: their node was declared dead, and lives.
+    back: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl Viewer {
             uncertain: false,
             pending: Pending::default(),
             client: None,
+            back: BTreeSet::new(),
         }
     }
 
@@ -127,6 +130,7 @@ impl Viewer {
             && let Some(client) = &mut self.client
         {
             client.sync_diff(&diff.to_json());
+            client.check(&self.back);
         }
     }
 
@@ -229,6 +233,11 @@ impl World {
     /// `late`, the news of its death come after it is back.
     pub(crate) fn pause(&mut self, owner: usize, late: bool) {
         let old = self.owners[owner].source;
+        for back in self.references(owner) {
+            for viewer in &mut self.viewers {
+                viewer.back.insert(back.clone());
+            }
+        }
         self.store.retain(|(node, _), _| *node != old.node);
         self.owners[owner].source.incarnation += 1;
         let incarnation = self.owners[owner].source.incarnation;
@@ -239,6 +248,12 @@ impl World {
         for news in &news {
             self.tell(old.node, news);
         }
+    }
+
+    fn references(&self, owner: usize) -> Vec<String> {
+        let local = &self.owners[owner].local;
+        let entries = local.connections().flat_map(|one| local.entries(one));
+        entries.map(|entry| entry.reference.to_string()).collect()
     }
 
     /// The layer forgets the memberships of the dead.
@@ -328,6 +343,7 @@ impl World {
         viewer.announce();
         let client = viewer.client.get_or_insert_default();
         client.sync_state(&viewer.replica.state());
+        client.check(&viewer.back);
     }
 
     /// Nothing is lost any more, and nothing happens but what was begun.
