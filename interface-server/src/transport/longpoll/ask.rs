@@ -7,14 +7,17 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use towpath_layer_core::{LocalId, Poll, PollAnswer, PollFrom};
 
+use super::LINES_MAX;
 use super::token::Token;
+use super::waiter::patience;
 use crate::hub::shard::Shard;
 
-/// How long a session may take to say that it is there.
+/// How long a session may take to say that it is there, and a word of it to come.
 const PRESENT: Duration = Duration::from_secs(2);
 
-/// What a request's session says: that it waits, and then its answer.
-const WORDS_MAX: usize = 2;
+/// What a request's session says: that it waits, again after each line but the
+/// last at most, and then its answer.
+const WORDS_MAX: usize = LINES_MAX + 1;
 
 /// A request that waits for its session, known to the shard until it is
 /// dropped.
@@ -30,7 +33,8 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// Asks a session; nothing if it does not say that it is there.
+/// Asks a session; nothing if it does not say that it is there, or not again
+/// in time.
 pub(super) async fn ask(
     shard: &Rc<Shard>,
     token: &Token,
@@ -45,13 +49,13 @@ pub(super) async fn ask(
         secret: token.secret.clone(),
     };
     shard.tell(&token.channel, poll(from));
-    let first = timeout(PRESENT, heard.recv()).await.ok()??;
-    let word = match first {
-        Poll::Waits => timeout(window + PRESENT, heard.recv()).await.ok()??,
-        word => word,
-    };
-    match word {
-        Poll::Answer(answer) => Some(answer),
-        Poll::Waits | Poll::Read(_) | Poll::Write { .. } => None,
+    let mut limit = PRESENT;
+    for _ in 0..WORDS_MAX {
+        match timeout(limit, heard.recv()).await.ok()?? {
+            Poll::Waits => limit = patience(window) + PRESENT,
+            Poll::Answer(answer) => return Some(answer),
+            Poll::Read(_) | Poll::Write { .. } => return None,
+        }
     }
+    None
 }

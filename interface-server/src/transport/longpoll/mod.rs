@@ -11,6 +11,7 @@ mod body;
 pub(crate) mod fuzzing;
 mod session;
 mod token;
+mod waiter;
 
 use std::rc::Rc;
 

@@ -17,6 +17,7 @@ use towpath_layer_core::{ChannelName, Entropy, Frame, Poll, PollAnswer, PollFrom
 
 use super::LINES_MAX;
 use super::token::Token;
+use super::waiter::Waiter;
 use crate::conversation::Reading;
 use crate::hub::connection::Connection;
 use crate::hub::shard::Shard;
@@ -27,13 +28,6 @@ use crate::transport::socket::Guard;
 
 /// Bytes of messages in one answer; one of any size goes alone.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
-
-/// Whoever waits for an answer, and until when.
-#[derive(Debug)]
-struct Waiter {
-    channel: ChannelName,
-    until: Duration,
-}
 
 /// What a session has beside its connection.
 #[derive(Debug)]
@@ -75,10 +69,7 @@ impl Session {
 
     /// A request; how its sender is answered at once.
     fn polled(&self, poll: Poll, now: Duration) -> Vec<(ChannelName, Poll)> {
-        let wait = |from: &PollFrom| Waiter {
-            channel: from.channel.clone(),
-            until: now + self.window,
-        };
+        let wait = |from: &PollFrom| Waiter::new(from.channel.clone(), now, self.window);
         let gone = |from: PollFrom| vec![(from.channel, answer(410))];
         match poll {
             Poll::Read(from) | Poll::Write { from, .. } if !self.is_mine(&from) => gone(from),
@@ -101,6 +92,15 @@ impl Session {
             }
             Poll::Waits | Poll::Answer(_) => Vec::new(),
         }
+    }
+
+    /// Some of what was brought is taken: what is next has a window of its own.
+    /// Where to say so, if it has to be said.
+    fn goes_on(&self, now: Duration) -> Option<ChannelName> {
+        let mut writer = self.writer.borrow_mut();
+        let writer = writer.as_mut()?;
+        let tell = writer.renew(now, self.window);
+        tell.then(|| writer.channel.clone())
     }
 
     fn is_mine(&self, from: &PollFrom) -> bool {
@@ -212,11 +212,13 @@ impl Shard {
 
     /// Gives what was brought to the conversations, as far as they take it.
     fn take_brought(self: &Rc<Self>, connection: &Rc<Connection>, session: &Session) {
+        let mut taken = false;
         loop {
             let reading = self.reading(connection);
             if session.brought.borrow().is_empty() || reading == Reading::Pause {
                 break;
             }
+            taken = true;
             let frame = session.brought.borrow_mut().pop_front();
             if let Some(frame) = frame.filter(|_| reading == Reading::Deliver) {
                 connection.heard.set(self.now());
@@ -226,6 +228,12 @@ impl Shard {
         let done = session.brought.borrow().is_empty();
         connection.paused.set(!done);
         let now = self.now();
+        if taken
+            && !done
+            && let Some(channel) = session.goes_on(now)
+        {
+            self.tell(&channel, Poll::Waits);
+        }
         let answered = session
             .writer
             .borrow_mut()

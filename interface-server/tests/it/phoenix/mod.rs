@@ -5,6 +5,7 @@ mod broadcast;
 mod ending;
 mod joining;
 pub(crate) mod longpoll;
+mod longpoll_windows;
 mod presence;
 mod resume;
 mod stage;
