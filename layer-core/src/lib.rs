@@ -39,6 +39,7 @@ mod name;
 pub mod presence;
 mod statistics;
 mod switchboard;
+mod topic_feed;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecError, MessageId, MessageIds, VERSION, decode, encode};
@@ -60,3 +61,4 @@ pub use message::{
 pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
 pub use statistics::{ChannelStatistics, Counter, Statistics};
 pub use switchboard::Switchboard;
+pub use topic_feed::{Fed, TopicFeed};

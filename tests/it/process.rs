@@ -6,9 +6,9 @@ use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -69,7 +69,7 @@ pub struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     lines: watch::Receiver<usize>,
-    _reader: JoinSet<()>,
+    _readers: JoinSet<()>,
 }
 
 impl Process {
@@ -94,30 +94,22 @@ impl Process {
             .env("TOWPATH__OPERATOR__LISTEN", "127.0.0.1:0")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let stderr = child
-            .stderr
-            .take()
-            .ok_or_else(|| anyhow!("no standard error"))?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let stderr = child.stderr.take().context("no standard error")?;
         let log = Arc::new(Mutex::new(Vec::new()));
         let (count, lines) = watch::channel(0);
-        let sink = Arc::clone(&log);
-        let mut reader = JoinSet::new();
-        reader.spawn(async move {
-            let mut reader = BufReader::new(stderr).lines();
-            while let Ok(Some(line)) = reader.next_line().await {
-                sink.lock().unwrap().push(line);
-                count.send_modify(|count| *count += 1);
-            }
-        });
+        let mut readers = JoinSet::new();
+        readers.spawn(read(stdout, Arc::clone(&log), count.clone()));
+        readers.spawn(read(stderr, Arc::clone(&log), count));
         Ok(Self {
             child,
             log,
             lines,
-            _reader: reader,
+            _readers: readers,
         })
     }
 
@@ -200,6 +192,19 @@ impl Process {
         Ok(status
             .with_context(|| format!("does not end:\n{}", self.log()))??
             .code())
+    }
+}
+
+/// Notes what a process says, line by line.
+async fn read(
+    said: impl AsyncRead + Unpin,
+    log: Arc<Mutex<Vec<String>>>,
+    count: watch::Sender<usize>,
+) {
+    let mut lines = BufReader::new(said).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        log.lock().unwrap().push(line);
+        count.send_modify(|count| *count += 1);
     }
 }
 

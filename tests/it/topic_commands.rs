@@ -62,6 +62,36 @@ async fn a_broadcast_from_the_command_line_reaches_those_who_joined() -> Result<
 }
 
 #[tokio::test]
+async fn what_is_broadcast_is_printed_until_a_signal_comes() -> Result<()> {
+    let redis = RedisServer::launch().await?;
+    let url = redis.url();
+    let process = Process::start(&["serve", "--listen", "127.0.0.1:0", "--layer", &url])?;
+    let address = process.address().await?;
+    let topics = ["bench:1", "bench:é 2"];
+    let subscribe = ["topic", "subscribe", topics[0], topics[1], "--layer", &url];
+    let mut people = Process::start(&subscribe)?;
+    let programs = Process::start(&[&subscribe[..], &["--json"]].concat())?;
+    for listener in [&people, &programs] {
+        listener
+            .logged_text("subscribed to bench:1, bench:é 2")
+            .await?;
+    }
+    let mut ada = join(&address, "bench:1").await?;
+    ada.say(r#"["1","2","bench:1","shout",{"a":"x\ny"}]"#)
+        .await?;
+    people.logged_text(r#"bench:1 shout {"a":"x\ny"}"#).await?;
+    programs
+        .logged_text(r#"{"event":"shout","payload":{"a":"x\ny"},"topic":"bench:1"}"#)
+        .await?;
+    let broadcast = ["topic", "broadcast", topics[1], "news", "{}"];
+    stdout_of(&[&broadcast[..], &["--layer", &url]].concat()).await?;
+    people.logged_text("bench:é 2 news {}").await?;
+    people.signal(libc::SIGINT);
+    ensure!(people.exit_code().await? == Some(0));
+    Ok(())
+}
+
+#[tokio::test]
 async fn names_of_the_protocol_and_what_is_no_object_are_refused_with_the_reason() -> Result<()> {
     let redis = RedisServer::launch().await?;
     let url = redis.url();

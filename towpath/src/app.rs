@@ -160,6 +160,9 @@ impl App {
     /// Answers what is not on a route by any tower service: an axum router, a
     /// static file server, a function. Without it that is 404.
     ///
+    /// Each request carries the application's [`Topics`](crate::prelude::Topics) as an
+    /// extension, so a page can broadcast.
+    ///
     /// ```
     /// use axum::routing::get;
     /// use towpath::prelude::*;

@@ -9,6 +9,7 @@ use hyper::body::{Body, Incoming};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 use towpath_interface_server::{BoxError, HttpService};
+use towpath_worker::Topics;
 
 /// Any tower service over HTTP requests as the interface server takes it.
 pub(crate) fn boxed<S, B>(service: S) -> HttpService
@@ -22,5 +23,15 @@ where
     let service = service.map_err(Into::into);
     let service = service
         .map_response(|response| response.map(|body| body.map_err(Into::into).boxed_unsync()));
+    BoxCloneSyncService::new(service)
+}
+
+/// The same, with the topics among what each request carries.
+pub(crate) fn with_topics(service: HttpService, topics: &Topics) -> HttpService {
+    let topics = topics.clone();
+    let service = service.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(topics.clone());
+        request
+    });
     BoxCloneSyncService::new(service)
 }

@@ -12,9 +12,9 @@ pub use towpath_layer_core::{
 #[cfg(feature = "phoenix-tokens")]
 pub use towpath_worker::PhoenixTokens;
 pub use towpath_worker::{
-    Answer, ConnectInfo, Info, Joined, PresenceMeta, Presences, Present, SocketParams, SocketRef,
-    TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload, TopicSocket, Topics, Watch,
-    topics,
+    Answer, ConnectInfo, Heard, Info, Joined, PresenceMeta, Presences, Present, SocketParams,
+    SocketRef, Subscription, TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload,
+    TopicSocket, Topics, Watch, topics,
 };
 #[cfg(feature = "tokens")]
 pub use towpath_worker::{Auth, AuthLayer, Authenticator, Keys, TokenError};

@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::InterfaceServer;
 use towpath_layer_core::{ChannelName, Statistics};
-use towpath_worker::Worker;
+use towpath_worker::{Topics, Worker};
 
 use crate::app::Listening;
 use crate::layers::Layers;
@@ -70,6 +70,7 @@ struct Api {
 pub struct Running {
     tracker: TaskTracker,
     layers: Layers,
+    topics: Topics,
     metrics: Metrics,
     listening: Option<Listening>,
     sockets: Option<Part>,
@@ -85,12 +86,14 @@ impl Running {
     pub(crate) fn new(
         tracker: TaskTracker,
         layers: Layers,
+        topics: Topics,
         metrics: Metrics,
         upkeep: Part,
     ) -> Self {
         Self {
             tracker,
             layers,
+            topics,
             metrics,
             listening: None,
             sockets: None,
@@ -176,6 +179,13 @@ impl Running {
     #[must_use]
     pub fn layers(&self) -> &Layers {
         &self.layers
+    }
+
+    /// The topics of the application, on the layer `default`: to broadcast, to
+    /// subscribe and to see who is present, from any task.
+    #[must_use]
+    pub fn topics(&self) -> &Topics {
+        &self.topics
     }
 
     /// The metrics of this process, in Prometheus' text format.

@@ -85,7 +85,7 @@ impl App {
                 loaded.require_shared(&name, "layer")?;
                 warn(loaded);
                 let run = async |layer: Arc<dyn ChannelLayer>| command.run(&*layer, json).await;
-                on_layer(&name, loaded, run)?;
+                on_layer(&name, loaded, LAYER_TIMEOUT, run)?;
                 Ok(0)
             }
             Command::Topic {
@@ -95,8 +95,10 @@ impl App {
             } => {
                 loaded.require_shared(&name, "topic")?;
                 warn(loaded);
-                let run = async |layer| command.run(layer, json).await;
-                on_layer(&name, loaded, run)?;
+                let time_max = command.time_max().unwrap_or(LAYER_TIMEOUT);
+                let router = &self.router;
+                let run = async |layer| command.run(router.topics(layer), json).await;
+                on_layer(&name, loaded, time_max, run)?;
                 Ok(0)
             }
             #[cfg(feature = "binding")]
@@ -173,10 +175,11 @@ fn warn(loaded: &Loaded) {
     }
 }
 
-/// Runs a command on a layer that is opened for it alone.
+/// Runs a command on a layer that is opened for it alone, for that long at most.
 fn on_layer(
     name: &str,
     loaded: &Loaded,
+    time_max: Duration,
     run: impl AsyncFnOnce(Arc<dyn ChannelLayer>) -> Result<()>,
 ) -> Result<()> {
     let Some(layer) = loaded.config.layers.get(name) else {
@@ -185,7 +188,7 @@ fn on_layer(
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let layer = layers::open(name, layer).await?;
-        let result = timeout(LAYER_TIMEOUT, run(Arc::clone(&layer))).await;
+        let result = timeout(time_max, run(Arc::clone(&layer))).await;
         let _or_by_its_lease = timeout(LAYER_TIMEOUT, layer.close()).await;
         result.context("the layer does not answer")?
     });

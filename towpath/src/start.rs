@@ -15,6 +15,7 @@ use towpath_worker::{RouteErrors, States, Worker, WorkerError};
 
 use crate::app::{App, Listening};
 use crate::config::{ApiListener, Config, Listener, Secret};
+use crate::http_service;
 use crate::layers::{Layers, OpenError};
 use crate::routes;
 use crate::running::{Part, Running};
@@ -224,7 +225,8 @@ impl Base {
                 stop.run_until_cancelled(metrics.upkeep()).await;
             }
         });
-        let running = Running::new(tracker, layers, metrics.clone(), upkeep);
+        let topics = app.router.topics(Arc::clone(layers.default_layer()));
+        let running = Running::new(tracker, layers, topics, metrics.clone(), upkeep);
         let base = Self {
             app,
             states,
@@ -294,7 +296,9 @@ impl Base {
         tracing::info!(%address, layer = config.api.layer, "the layer's HTTP interface listening");
         let limits = settings::api(config);
         let stop_timeout = limits.stop_timeout;
-        let serving = |stop| LayerApi::new(tokens, limits).serve(listener, layer, stop);
+        let topics = self.running.topics().clone();
+        let api = LayerApi::new(tokens, limits).histories(move |topic| topics.history(topic));
+        let serving = |stop| api.serve(listener, layer, stop);
         self.running.expose(address, stop_timeout, serving);
         Ok(())
     }
@@ -369,7 +373,9 @@ impl Base {
         let routes = routes::of(&self.app.router)?;
         let layer = Arc::clone(self.running.layers().default_layer());
         let settings = settings::server(config, operator);
+        let topics = self.running.topics();
         let http = self.app.http.clone();
+        let http = http.map(|service| http_service::with_topics(service, topics));
         Ok(InterfaceServer::bind(settings, routes, layer, http, Some(self.pages())).await?)
     }
 

@@ -193,6 +193,29 @@ async fn pages_are_served_beside_the_sockets() {
 }
 
 #[tokio::test]
+async fn a_page_broadcasts_and_a_task_hears_it() {
+    async fn announce(axum::Extension(topics): axum::Extension<Topics>) -> String {
+        let text = serde_json::json!({"text": "we close at ten"});
+        let told = topics.broadcast("room:lobby", "news", &text).await;
+        told.unwrap().delivered.to_string()
+    }
+    let pages = axum::Router::new().route("/announce", get(announce));
+    let (running, address) = start(app().state(Seen::default()).http(pages)).await;
+    let mut news = running.topics().subscribe("room:lobby").await.unwrap();
+    assert_eq!(page(address, "/announce").await, (200, "1".to_owned()));
+    let Some(Heard::Broadcast { event, payload, .. }) = news.next().await else {
+        panic!("no broadcast came");
+    };
+    let text = payload.text().unwrap();
+    assert_eq!((&*event, &**text), ("news", r#"{"text":"we close at ten"}"#));
+    running.stop().await;
+    // The layer is closed: nothing comes any more.
+    while let Some(heard) = news.next().await {
+        assert!(matches!(heard, Heard::Gap), "{heard:?}");
+    }
+}
+
+#[tokio::test]
 async fn sockets_are_mounted_in_axum() {
     let seen = Seen::default();
     let (sockets, running) = app()

@@ -114,9 +114,9 @@ pub use router::{
 pub use runtime::{Worker, WorkerError};
 pub use states::States;
 pub use topics::{
-    Answer, ConnectInfo, Info, Joined, PresenceMeta, Presences, Present, SocketMount, SocketParams,
-    SocketRef, TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload, TopicRoutes,
-    TopicSocket, TopicSpec, Topics, Watch, topics,
+    Answer, ConnectInfo, Heard, Info, Joined, PresenceMeta, Presences, Present, SocketMount,
+    SocketParams, SocketRef, Subscription, TerminateReason, Terminated, Topic, TopicConsumer,
+    TopicPayload, TopicRoutes, TopicSocket, TopicSpec, Topics, Watch, topics,
 };
 pub use trace::{TraceLayer, Traced};
 pub use websocket_consumer::WebsocketConsumer;

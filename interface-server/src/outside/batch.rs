@@ -218,7 +218,7 @@ impl Alone {
                 OperationResult::of(send.perform(layer).await, Answer::Delivery)
             }
             Self::TopicBroadcast(send) => {
-                OperationResult::of(send.perform(layer).await, Answer::Delivery)
+                OperationResult::of(send.perform(api).await, Answer::Delivery)
             }
             Self::TopicDisconnect(end) => {
                 OperationResult::of(end.perform(layer).await, Answer::Delivery)

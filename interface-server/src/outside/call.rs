@@ -40,7 +40,7 @@ impl Call {
         limits: &ApiLimits,
     ) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
-        let writes = Encoding::of_answer(&head.headers, operation == Operation::Members)?;
+        let writes = Encoding::of_answer(&head.headers, operation.offers())?;
         let reads = if operation.takes_body() {
             Encoding::of_body(&head.headers)?
         } else {
@@ -75,7 +75,8 @@ impl Call {
         GroupName::new(text).map_err(|error| problem::name("group", text, &error))
     }
 
-    fn capture(&self, index: usize) -> &str {
+    /// The variable part of the path at this place.
+    pub(super) fn capture(&self, index: usize) -> &str {
         self.captures.get(index).map_or("", String::as_str)
     }
 }

@@ -21,7 +21,7 @@ use super::encoding::{Encoding, LINES};
 use super::page::LIMIT_MAX;
 use super::problem::{self, Problem};
 use super::routes::{Operation, ROUTES, Route};
-use super::{answer, batch, event, groups, message, receive, send, statistics, topics};
+use super::{answer, batch, event, groups, message, receive, send, statistics, subscribe, topics};
 
 const DESCRIPTION: &str = "Sends, receives and reads groups of a Towpath layer. Bodies are JSON or \
 MessagePack, by `Content-Type` and `Accept`; binary data is base64 text in JSON and bin in \
@@ -133,6 +133,11 @@ fn success(operation: Operation, schemas: &mut Schemas) -> Response {
         let content = ContentBuilder::new().schema(Some(object)).build();
         return response.content(Encoding::JSON, content).build();
     }
+    if operation == Operation::TopicSubscribe {
+        let line = named::<subscribe::Line>(schemas);
+        let content = ContentBuilder::new().schema(Some(line)).build();
+        return response.content(LINES, content).build();
+    }
     let schema = gives(operation, schemas);
     let content = ContentBuilder::new().schema(Some(schema)).build();
     response = response
@@ -159,6 +164,7 @@ fn takes(operation: Operation, schemas: &mut Schemas) -> Option<Ref> {
         Operation::Batch => Some(named::<batch::Batch>(schemas)),
         Operation::Receive => Some(named::<receive::Receive>(schemas)),
         Operation::OpenApi
+        | Operation::TopicSubscribe
         | Operation::Groups
         | Operation::Group
         | Operation::Members
@@ -186,6 +192,7 @@ fn gives(operation: Operation, schemas: &mut Schemas) -> Ref {
         Operation::Membership => named::<groups::Membership>(schemas),
         Operation::Statistics => named::<statistics::Statistics>(schemas),
         Operation::ChannelStatistics => named::<statistics::ChannelStatistics>(schemas),
+        Operation::TopicSubscribe => named::<subscribe::Line>(schemas),
         Operation::Add | Operation::Discard | Operation::Flush | Operation::OpenApi => {
             named::<answer::Done>(schemas)
         }

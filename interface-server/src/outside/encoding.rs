@@ -8,7 +8,7 @@ use serde_path_to_error::{Path, Segment};
 use super::problem::{Kind, Problem, expectation};
 use super::value::{Any, DEPTH_MAX};
 
-/// The media type of members one a line.
+/// The media type of values one a line.
 pub(super) const LINES: &str = "application/x-ndjson";
 
 /// How a body is written.
@@ -66,20 +66,16 @@ impl Encoding {
 
     /// How the answer is to be written: what the client likes best, and JSON
     /// before others that it likes as much.
-    pub(super) fn of_answer(headers: &HeaderMap, lines: bool) -> Result<Self, Problem> {
+    pub(super) fn of_answer(headers: &HeaderMap, offered: &[Self]) -> Result<Self, Problem> {
         let mut wanted = headers.get_all(ACCEPT).iter().peekable();
         if wanted.peek().is_none() {
-            return Ok(Self::Json);
+            return Ok(offered.first().copied().unwrap_or(Self::Json));
         }
         let ranges: Vec<_> = wanted
             .filter_map(|header| header.to_str().ok())
             .flat_map(|header| header.split(','))
             .filter_map(range)
             .collect();
-        let mut offered = vec![Self::Json, Self::MessagePack];
-        if lines {
-            offered.push(Self::Lines);
-        }
         let mut best = None;
         for encoding in offered.iter().copied() {
             let weight = weight(&ranges, encoding);

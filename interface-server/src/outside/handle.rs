@@ -14,12 +14,13 @@ use super::answer::{Done, value, with};
 use super::call::Call;
 use super::deadline::Deadline;
 use super::encoding::Encoding;
+use super::histories::Histories;
 use super::limits::ApiLimits;
 use super::problem::{Kind, Problem};
 use super::receivers::Receivers;
 use super::routes::{Found, Operation, find};
 use super::token::Tokens;
-use super::{batch, document, groups, receive, send, statistics, topics};
+use super::{batch, document, groups, receive, send, statistics, subscribe, topics};
 use crate::BoxBody;
 use crate::transport::respond::body;
 
@@ -33,6 +34,7 @@ pub(super) struct Api {
     pub(super) tokens: Tokens,
     pub(super) limits: ApiLimits,
     pub(super) receivers: Receivers,
+    pub(super) histories: Histories,
     /// Ends polls early.
     pub(super) stop: CancellationToken,
 }
@@ -110,12 +112,13 @@ impl Api {
             }
             Operation::TopicBroadcast => {
                 let broadcast: topics::TopicBroadcast = call.body()?;
-                value(call, &broadcast.perform(layer).await?)
+                value(call, &broadcast.perform(self).await?)
             }
             Operation::TopicDisconnect => {
                 let disconnect: topics::TopicDisconnect = call.body()?;
                 value(call, &disconnect.perform(layer).await?)
             }
+            Operation::TopicSubscribe => subscribe::subscribe(self, call).await,
             Operation::Add => {
                 let add: groups::Add = call.body()?;
                 value(call, &add.perform(layer).await?)

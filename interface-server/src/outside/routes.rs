@@ -3,6 +3,7 @@
 
 use http::Method;
 
+use super::encoding::Encoding;
 use crate::protocol::request::decoded_path;
 
 /// What a request asks for.
@@ -13,6 +14,7 @@ pub(super) enum Operation {
     GroupSend,
     TopicBroadcast,
     TopicDisconnect,
+    TopicSubscribe,
     Add,
     Discard,
     Cancel,
@@ -57,6 +59,7 @@ routes! {
     GroupSend POST "/v1/group-send" "Send to every member of a group" "It never fails because a member is full; the answer says what became of it.";
     TopicBroadcast POST "/v1/topic-broadcast" "Send to everybody who has joined a topic" "Each client reads it as it reads its topics; to a plain WebSocket, and to a client of version 1, no bytes are written. It never fails because a member is full; the answer says what became of it.";
     TopicDisconnect POST "/v1/topic-disconnect" "End every socket of an id" "With 1001, on every node: its clients connect again.";
+    TopicSubscribe GET "/v1/topics/{topic}/broadcasts" "What is broadcast in a topic from now on" "One a line, as application/x-ndjson, for as long as the client stays. The first line is empty: what is broadcast from then on comes. Others are, where nothing comes for 15 s.";
     Add POST "/v1/add" "Make a connection a member of a group" "";
     Discard POST "/v1/discard" "End a membership, or all of a connection" "";
     Cancel POST "/v1/cancel" "Cancel a message that waits for its time" "";
@@ -141,6 +144,7 @@ impl Operation {
             | Self::Batch
             | Self::Receive => true,
             Self::OpenApi
+            | Self::TopicSubscribe
             | Self::Groups
             | Self::Group
             | Self::Members
@@ -152,6 +156,15 @@ impl Operation {
         }
     }
 
+    /// In which forms the answer can be had.
+    pub(super) fn offers(self) -> &'static [Encoding] {
+        match self {
+            Self::Members => &[Encoding::Json, Encoding::MessagePack, Encoding::Lines],
+            Self::TopicSubscribe => &[Encoding::Lines],
+            _ => &[Encoding::Json, Encoding::MessagePack],
+        }
+    }
+
     /// Its name, in the document and in metrics.
     pub(super) fn id(self) -> &'static str {
         match self {
@@ -160,6 +173,7 @@ impl Operation {
             Self::GroupSend => "group_send",
             Self::TopicBroadcast => "topic_broadcast",
             Self::TopicDisconnect => "topic_disconnect",
+            Self::TopicSubscribe => "topic_subscribe",
             Self::Add => "add",
             Self::Discard => "discard",
             Self::Cancel => "cancel",
@@ -188,7 +202,8 @@ mod tests {
         let mut seen = HashSet::new();
         for route in ROUTES {
             assert!(seen.insert(route.operation), "{:?}", route.operation);
-            let path = route.path.replace("{group}", "g").replace("{channel}", "c");
+            let path = route.path.replace("{group}", "g");
+            let path = path.replace("{channel}", "c").replace("{topic}", "t");
             match find(&route.method, &path) {
                 Found::Route(found, _) => assert_eq!(found.operation, route.operation),
                 other => panic!("{path}: {other:?}"),

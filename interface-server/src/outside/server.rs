@@ -7,10 +7,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use towpath_layer_core::ChannelLayer;
+use towpath_layer_core::{ChannelLayer, History};
 
 use super::connection;
 use super::handle::Api;
+use super::histories::Histories;
 use super::limits::ApiLimits;
 use super::receivers::{IDLE_TIMEOUT, Receivers};
 use super::token::Tokens;
@@ -39,13 +40,28 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 pub struct LayerApi {
     tokens: Tokens,
     limits: ApiLimits,
+    histories: Histories,
 }
 
 impl LayerApi {
     /// An interface that whoever has one of the tokens may use.
     #[must_use]
     pub fn new(tokens: Tokens, limits: ApiLimits) -> Self {
-        Self { tokens, limits }
+        Self {
+            tokens,
+            limits,
+            histories: Histories::default(),
+        }
+    }
+
+    /// With what tells of a topic whether broadcasts in it are kept, and how
+    /// many. Without it none are.
+    #[must_use]
+    pub fn histories(self, of: impl Fn(&str) -> Option<History> + Send + Sync + 'static) -> Self {
+        Self {
+            histories: Histories::new(of),
+            ..self
+        }
     }
 
     /// Serves the interface until it is told to stop. Then it accepts nobody
@@ -68,6 +84,7 @@ impl LayerApi {
             tokens: self.tokens,
             limits: self.limits,
             receivers: Receivers::default(),
+            histories: self.histories,
             stop,
         });
         let mut connections = JoinSet::new();

@@ -9,6 +9,7 @@ use towpath_layer_core::{
 use utoipa::ToSchema;
 
 use super::blob::Blob;
+use super::handle::Api;
 use super::message::DeliveryAnswer;
 use super::problem::Problem;
 use super::value::{Any, present};
@@ -53,8 +54,9 @@ pub(super) struct TopicDisconnect {
 }
 
 impl TopicBroadcast {
-    pub(super) async fn perform(self, layer: &dyn ChannelLayer) -> Result<DeliveryAnswer, Problem> {
+    pub(super) async fn perform(self, api: &Api) -> Result<DeliveryAnswer, Problem> {
         check_topic("topic", &self.topic)?;
+        let history = api.histories.of(&self.topic);
         let except = self.except.map(reply_channel).transpose()?;
         let broadcast = Broadcast {
             topic: self.topic.into(),
@@ -62,7 +64,14 @@ impl TopicBroadcast {
             payload: payload(self.payload.as_ref(), self.bytes)?,
             except,
         };
-        send(layer, broadcast).await
+        let (group, reply) = group_message(broadcast);
+        Ok(match history {
+            None => api.layer.group_send(&group, reply).await?.into(),
+            Some(history) => {
+                let published = api.layer.group_publish(&group, reply, &history).await?;
+                published.0.into()
+            }
+        })
     }
 }
 
@@ -75,17 +84,19 @@ impl TopicDisconnect {
             payload: Frame::Text(ByteString::from_static("{}")),
             except: None,
         };
-        send(layer, broadcast).await
+        let (group, reply) = group_message(broadcast);
+        Ok(layer.group_send(&group, reply).await?.into())
     }
 }
 
-async fn send(layer: &dyn ChannelLayer, broadcast: Broadcast) -> Result<DeliveryAnswer, Problem> {
+/// A broadcast, and the group through which it goes.
+fn group_message(broadcast: Broadcast) -> (GroupName, Reply) {
     let group = GroupName::topic(&broadcast.topic);
     let reply = Reply {
         topic: vec![TopicReply::Broadcast(broadcast)],
         ..Reply::default()
     };
-    Ok(layer.group_send(&group, reply).await?.into())
+    (group, reply)
 }
 
 /// The group that a client names: by its name, or as that of a topic.
@@ -110,7 +121,7 @@ pub(super) fn group_if_named(
     Ok(group.or_else(|| topic.map(GroupName::topic)))
 }
 
-fn check_topic(key: &str, topic: &str) -> Result<(), Problem> {
+pub(super) fn check_topic(key: &str, topic: &str) -> Result<(), Problem> {
     if topic == PROTOCOL_TOPIC {
         let detail = "this topic is the protocol's own: nobody joins it";
         return Err(Problem::value(key, detail, "another name").showing(topic));

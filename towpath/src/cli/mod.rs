@@ -70,7 +70,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LayerCommand,
     },
-    /// Tell those who joined a topic, or end a socket.
+    /// Tell those who joined a topic, hear what is told there, or end a socket.
     Topic {
         /// Which of the configured layers.
         #[arg(long, global = true, value_name = "NAME", default_value = DEFAULT_LAYER)]
@@ -207,6 +207,7 @@ mod tests {
             "layer members g --json",
             "topic broadcast room:1 news {} --json",
             "topic --name jobs disconnect user:7",
+            "topic subscribe room:1 room:2 --json",
             "bench ws://a/echo --mode fan-out --rate 0.5 --json",
             "config check",
             "config show --json",

@@ -11,9 +11,18 @@ use towpath_layer_core::Delivery;
 ///
 /// What writing says, a broken pipe excepted.
 pub(super) fn line(text: &str) -> io::Result<()> {
+    line_for_reader(text).map(|_| ())
+}
+
+/// Writes a line to standard output. Returns whether its reader is still there.
+///
+/// # Errors
+///
+/// As [`line`].
+pub(super) fn line_for_reader(text: &str) -> io::Result<bool> {
     match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true),
     }
 }
 

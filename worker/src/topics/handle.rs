@@ -8,7 +8,7 @@ use towpath_layer_core::{
     Broadcast, ChannelLayer, ChannelName, Delivery, Frame, GroupName, History, Reply, TopicReply,
 };
 
-use super::{Histories, Kept, Presences, TopicPattern, TopicPayload, names};
+use super::{Histories, Kept, Presences, Subscription, TopicPattern, TopicPayload, names};
 use crate::effects::Effect;
 use crate::{Context, Error, FromContext, Result, held};
 
@@ -68,6 +68,12 @@ impl Topics {
             history: Some(history),
         });
         Ok(Self { histories, ..self })
+    }
+
+    /// How much of what is broadcast in a topic is kept, if any is.
+    #[must_use]
+    pub fn history(&self, topic: impl AsRef<str>) -> Option<History> {
+        self.histories.of(topic.as_ref())
     }
 
     /// Sends a message to everybody who has joined a topic; says how many nodes
@@ -149,7 +155,29 @@ impl Topics {
         event: &str,
         payload: &T,
     ) -> Result<Delivery> {
-        let payload = TopicPayload::encode(payload)?.into_message()?;
+        let payload = TopicPayload::encode(payload)?;
+        self.broadcast_payload_from(except, topic, event, payload)
+            .await
+    }
+
+    /// As [`broadcast_from`](Self::broadcast_from), with bytes, or what is
+    /// encoded already.
+    ///
+    /// # Errors
+    ///
+    /// As [`broadcast`](Self::broadcast).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have reached some nodes.
+    pub async fn broadcast_payload_from(
+        &self,
+        except: &ChannelName,
+        topic: impl AsRef<str>,
+        event: &str,
+        payload: TopicPayload,
+    ) -> Result<Delivery> {
+        let payload = payload.into_message()?;
         let mut broadcast = names::broadcast(topic.as_ref(), event, payload)?;
         broadcast.except = Some(except.clone());
         self.send(broadcast).await
@@ -172,10 +200,93 @@ impl Topics {
         event: &str,
         payload: &T,
     ) -> Result<Delivery> {
-        let payload = TopicPayload::encode(payload)?.into_message()?;
-        let (group, reply) = group_message(names::broadcast(topic.as_ref(), event, payload)?);
+        let payload = TopicPayload::encode(payload)?;
+        self.local_broadcast_payload(topic, event, payload).await
+    }
+
+    /// As [`local_broadcast`](Self::local_broadcast), with bytes, or what is
+    /// encoded already.
+    ///
+    /// # Errors
+    ///
+    /// As [`broadcast`](Self::broadcast).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the message or not.
+    pub async fn local_broadcast_payload(
+        &self,
+        topic: impl AsRef<str>,
+        event: &str,
+        payload: TopicPayload,
+    ) -> Result<Delivery> {
+        let payload = payload.into_message()?;
+        self.send_local(names::broadcast(topic.as_ref(), event, payload)?)
+            .await
+    }
+
+    /// As [`local_broadcast`](Self::local_broadcast), for everybody but one
+    /// conversation.
+    ///
+    /// # Errors
+    ///
+    /// As [`broadcast`](Self::broadcast).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the message or not.
+    pub async fn local_broadcast_from<T: Serialize + Sync + ?Sized>(
+        &self,
+        except: &ChannelName,
+        topic: impl AsRef<str>,
+        event: &str,
+        payload: &T,
+    ) -> Result<Delivery> {
+        let payload = TopicPayload::encode(payload)?;
+        self.local_broadcast_payload_from(except, topic, event, payload)
+            .await
+    }
+
+    /// As [`local_broadcast_from`](Self::local_broadcast_from), with bytes, or
+    /// what is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// As [`broadcast`](Self::broadcast).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the message or not.
+    pub async fn local_broadcast_payload_from(
+        &self,
+        except: &ChannelName,
+        topic: impl AsRef<str>,
+        event: &str,
+        payload: TopicPayload,
+    ) -> Result<Delivery> {
+        let payload = payload.into_message()?;
+        let mut broadcast = names::broadcast(topic.as_ref(), event, payload)?;
+        broadcast.except = Some(except.clone());
+        self.send_local(broadcast).await
+    }
+
+    /// The broadcasts of a topic from now on, from all processes, for the task
+    /// that asks. A conversation has
+    /// [`Topic::subscribe`](super::Topic::subscribe) for the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] with the layer's
+    /// [`LayerError`](towpath_layer_core::LayerError) or
+    /// [`GroupError`](towpath_layer_core::GroupError), or an internal one if the
+    /// topic is the protocol's own (`phoenix`).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn subscribe(&self, topic: impl AsRef<str>) -> Result<Subscription> {
         held::flush().await;
-        Ok(self.layer.group_send_local(&group, reply).await?)
+        Subscription::begin(Arc::clone(&self.layer), topic.as_ref()).await
     }
 
     /// Who is present in a topic, on all nodes. It reads every member: ask for
@@ -223,6 +334,12 @@ impl Topics {
                 Ok(delivery)
             }
         }
+    }
+
+    async fn send_local(&self, broadcast: Broadcast) -> Result<Delivery> {
+        let (group, reply) = group_message(broadcast);
+        held::flush().await;
+        Ok(self.layer.group_send_local(&group, reply).await?)
     }
 
     /// The same, once the consumer has returned.

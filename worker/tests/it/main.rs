@@ -34,4 +34,5 @@ mod topics;
 mod topics_alone;
 mod topics_mounted;
 mod topics_presence;
+mod topics_subscription;
 mod traces;

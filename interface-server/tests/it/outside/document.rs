@@ -8,6 +8,7 @@ use http_body_util::Full;
 use serde_json::json;
 use towpath_interface_server::ApiLimits;
 
+use super::lines::Lines;
 use super::outsider::Outside;
 use crate::rig::{Rig, config};
 
@@ -47,7 +48,10 @@ async fn every_operation_is_as_the_document_says() {
         .done("/v1/discard", &json!({"group": "room", "channel": member}))
         .await;
     let broadcast = json!({"topic": "room:1", "event": "news", "payload": {}});
+    let mut lines = Lines::of(&outside, "/v1/topics/room:1/broadcasts").await;
     outside.done("/v1/topic-broadcast", &broadcast).await;
+    outside.check_line("/v1/topics/room:1/broadcasts", &lines.next().await.unwrap());
+    drop(lines);
     let disconnect = json!({"socket": "user:1"});
     outside.done("/v1/topic-disconnect", &disconnect).await;
     let later = json!({"channel": "jobs", "content": 1, "delay": "1h"});

@@ -4,6 +4,7 @@ mod batches;
 mod document;
 mod garbage;
 mod groups;
+mod lines;
 mod outsider;
 mod polls;
 mod refusals;

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::{ApiLimits, LayerApi, Tokens};
 use towpath_layer_core::{
-    ChannelLayer, ChannelName, Content, GroupName, InboxEntry, InboxSink, Limits, LocalId,
+    ChannelLayer, ChannelName, Content, GroupName, History, InboxEntry, InboxSink, Limits, LocalId,
     Membership, Refused,
 };
 use towpath_layer_memory::MemoryLayer;
@@ -30,6 +31,12 @@ use crate::rig::{layer, within};
 
 pub(super) const TOKEN: &str = "a-token-for-tests-only";
 pub(super) const OLD_TOKEN: &str = "the-token-before-it.";
+
+/// What is kept of a topic whose name begins with `kept:`.
+const HISTORY: History = History {
+    size: 2,
+    ttl: Duration::from_mins(1),
+};
 
 /// The interface on a layer.
 pub(super) struct Outside {
@@ -124,7 +131,9 @@ impl Outside {
         let tokens = Tokens::new([TOKEN, OLD_TOKEN]).unwrap();
         let node = layer.another_node();
         let same = Arc::clone(&node) as Arc<dyn ChannelLayer>;
-        let serving = LayerApi::new(tokens, limits).serve(listener, same, stop.clone());
+        let kept = |topic: &str| topic.starts_with("kept:").then_some(HISTORY);
+        let api = LayerApi::new(tokens, limits).histories(kept);
+        let serving = api.serve(listener, same, stop.clone());
         let mut outside = Self {
             address,
             layer,
@@ -239,6 +248,15 @@ impl Outside {
             self.check(&content["application/json"]["schema"], &answer.json());
             self.served.lock().insert(id);
         }
+    }
+
+    /// Holds a line of an answer that has no end against the document.
+    pub(super) fn check_line(&self, path: &str, line: &Value) {
+        let operation = self.operation(&Method::GET, path);
+        let content = &operation["responses"]["200"]["content"];
+        self.check(&content["application/x-ndjson"]["schema"], line);
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        self.served.lock().insert(id);
     }
 
     fn schema_of_request(&self, path: &str) -> Value {

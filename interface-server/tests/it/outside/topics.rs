@@ -1,11 +1,14 @@
 //! Topics from outside: broadcasts, the end of a socket by its id, and a topic
 //! whose consumer is in any language.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 use towpath_interface_server::ApiLimits;
-use towpath_layer_core::channels;
+use towpath_layer_core::{ChannelLayer as _, GroupName, Limits, channels};
 
+use super::lines::Lines;
 use super::outsider::Outside;
 use crate::client::Client;
 use crate::rig::{Rig, config};
@@ -118,6 +121,55 @@ async fn a_broadcast_reaches_those_who_joined_and_not_the_one_left_out() {
         [&[2, 7, 3][..], "room:éraw".as_bytes(), &[0, 255]].concat()
     );
     stage.end().await;
+}
+
+#[tokio::test]
+async fn a_broadcast_is_kept_where_the_routes_say_so() {
+    let outside = Outside::start().await;
+    for topic in ["kept:1", "room:1"] {
+        let news = json!({"topic": topic, "event": "news", "payload": {"n": 1}});
+        outside.done("/v1/topic-broadcast", &news).await;
+        let group = GroupName::topic(topic);
+        let recalled = outside.layer.group_history(&group, None, 10).await.unwrap();
+        let expected = usize::from(topic == "kept:1");
+        assert_eq!(recalled.messages.len(), expected, "{topic}");
+    }
+    outside.end().await;
+}
+
+#[tokio::test]
+async fn a_subscription_brings_what_is_broadcast_line_by_line_until_the_server_stops() {
+    let outside = Outside::start().await;
+    let mut lines = Lines::of(&outside, "/v1/topics/room%3A%C3%A9%2F1/broadcasts").await;
+    let topic = "room:é/1";
+    for other in ["room:2", topic] {
+        let news = json!({"topic": other, "event": "news", "payload": {"a": "x\ny"}});
+        outside.done("/v1/topic-broadcast", &news).await;
+    }
+    let news = json!({"topic": topic, "event": "news", "payload": {"a": "x\ny"}});
+    assert_eq!(lines.next().await, Some(news));
+    let raw = json!({"topic": topic, "event": "raw", "bytes": "AP8="});
+    outside.done("/v1/topic-broadcast", &raw).await;
+    assert_eq!(lines.next().await, Some(raw));
+    outside.stop.cancel();
+    assert_eq!(lines.next().await, None);
+    outside.end().await;
+}
+
+#[tokio::test]
+async fn a_subscription_outlives_the_time_of_a_request_by_empty_lines() {
+    let limits = ApiLimits {
+        request_timeout: Duration::from_millis(300),
+        ..ApiLimits::default()
+    };
+    let outside = Outside::start_with(Limits::default(), limits).await;
+    let mut lines = Lines::of(&outside, "/v1/topics/room/broadcasts").await;
+    for _ in 0..4 {
+        assert_eq!(lines.line().await.as_deref(), Some(""));
+    }
+    let refused = outside.get("/v1/topics/phoenix/broadcasts").await;
+    assert_eq!(refused.status, 422);
+    outside.end().await;
 }
 
 #[tokio::test]
