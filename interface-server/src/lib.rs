@@ -52,6 +52,7 @@ pub use mount::{FirstSession, ReplyChannel, ServiceHandle, TowpathService};
 pub use operator::{Operator, Readiness};
 pub use origin::is_origin_pattern;
 pub use outside::{ApiLimits, LayerApi, TokenError, Tokens};
+pub use protocol::phoenix::Serializer;
 pub use routes::{PhoenixMount, Routes, RoutesError, TopicRoute};
 pub use server::{BindError, InterfaceServer, ServerHandle};
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use regex::{Regex, RegexSet};
 
 use crate::config::Origins;
-use crate::protocol::phoenix;
+use crate::origin::is_origin_pattern;
+use crate::protocol::phoenix::{self, Serializer};
 
 /// How many topics one socket may join at once, unless its mount says otherwise.
 const TOPICS_MAX: usize = 100;
@@ -38,10 +39,21 @@ pub struct PhoenixMount {
     /// Topics that one socket may have joined at a time; a join beyond it is
     /// answered with an error that names the limit. Default: 100.
     pub max_topics: usize,
+    /// The versions of the protocol that are spoken; a client that asks for
+    /// another is refused with 403. Default: both.
+    pub serializers: Vec<Serializer>,
+    /// The largest message of a client, in bytes, if that is less than
+    /// [`ServerConfig::message_size_max`](crate::ServerConfig): a larger one
+    /// closes its WebSocket with 1009, and is answered with 400 where it polls.
+    /// Default: none.
+    pub message_size_max: Option<usize>,
     /// How long a poll waits for a message. A session that nobody reads for one
     /// and a half of it ends. Default: 10 s.
     pub longpoll_window: Duration,
-    /// Whether a token is taken from the offered subprotocols. Default: no.
+    /// Whether a token is taken from the offered subprotocols, or from the
+    /// header `x-phoenix-authtoken`, for the consumers: they find it in that
+    /// header, as text, and nowhere else. Without, the header is dropped.
+    /// Default: no.
     pub auth_token: bool,
     /// The subprotocols that are spoken; a client that offers only others is
     /// refused with 403. Default: none, and none is asked for.
@@ -74,6 +86,8 @@ impl PhoenixMount {
             longpoll: false,
             longpoll_window: LONGPOLL_WINDOW,
             max_topics: TOPICS_MAX,
+            serializers: vec![Serializer::V1, Serializer::V2],
+            message_size_max: None,
             auth_token: false,
             subprotocols: Vec::new(),
             origins: None,
@@ -82,9 +96,9 @@ impl PhoenixMount {
     }
 }
 
-/// A path or a pattern that cannot be read.
+/// A path, a pattern or an origin that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("a route's path cannot be read: {reason}")]
+#[error("a route cannot be read: {reason}")]
 pub struct RoutesError {
     reason: String,
 }
@@ -107,6 +121,8 @@ pub(crate) struct Mount {
     longpoll: bool,
     pub(crate) longpoll_window: Duration,
     pub(crate) max_topics: usize,
+    pub(crate) serializers: Vec<Serializer>,
+    pub(crate) message_size_max: Option<usize>,
     pub(crate) auth_token: bool,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) origins: Option<Origins>,
@@ -124,6 +140,7 @@ pub(crate) struct Entrance {
 
 impl Mount {
     fn new(mount: PhoenixMount) -> Result<Self, RoutesError> {
+        check_origins(mount.origins.as_ref())?;
         let patterns = mount.topics.iter();
         let patterns = patterns.map(|topic| phoenix::Pattern::new(&topic.pattern));
         let patterns = patterns
@@ -141,6 +158,8 @@ impl Mount {
             longpoll: mount.longpoll,
             longpoll_window: mount.longpoll_window,
             max_topics: mount.max_topics,
+            serializers: mount.serializers,
+            message_size_max: mount.message_size_max,
             auth_token: mount.auth_token,
             subprotocols: mount.subprotocols,
             origins: mount.origins,
@@ -148,10 +167,30 @@ impl Mount {
         })
     }
 
+    /// The largest message of a client, where so much is taken at most.
+    pub(crate) fn message_size_max(&self, at_most: usize) -> usize {
+        self.message_size_max.unwrap_or(at_most).min(at_most)
+    }
+
     /// Whether the consumers of a route see an event before their clients do.
     pub(crate) fn intercepts(&self, route: usize, event: &str) -> bool {
         let events = self.intercepts.get(route);
         events.is_some_and(|events| events.iter().any(|known| known == event))
+    }
+}
+
+fn check_origins(origins: Option<&Origins>) -> Result<(), RoutesError> {
+    let Some(Origins::List(list)) = origins else {
+        return Ok(());
+    };
+    match list.iter().find(|origin| !is_origin_pattern(origin)) {
+        Some(origin) => Err(RoutesError {
+            reason: format!(
+                "the origin {origin:?} is none: expected https://example.org, //example.org or \
+                 //*.example.org"
+            ),
+        }),
+        None => Ok(()),
     }
 }
 
@@ -290,5 +329,11 @@ mod tests {
         };
         let shown = Routes::new([]).unwrap().mount(bad).unwrap_err().to_string();
         assert!(shown.contains("\"*:a\""), "{shown}");
+        let bad = PhoenixMount {
+            origins: Some(Origins::List(vec!["example.org".to_owned()])),
+            ..PhoenixMount::new("^/socket$")
+        };
+        let shown = Routes::new([]).unwrap().mount(bad).unwrap_err().to_string();
+        assert!(shown.contains("\"example.org\""), "{shown}");
     }
 }

@@ -337,6 +337,11 @@ impl GroupName {
         Self::of_topic(TOPIC_PREFIX, topic)
     }
 
+    /// The metadata of a connection without topics that is in the group of its
+    /// socket's id: no stream of a demultiplexer has such a name. It is ended by
+    /// `disconnect`, and told nothing else.
+    pub const SOCKET_ID_META: &'static [u8] = b"\xff";
+
     /// The group of everybody who is present in a topic, named alike.
     #[must_use]
     pub fn presences(topic: &str) -> Self {

@@ -14,7 +14,7 @@ pub use towpath_worker::PhoenixTokens;
 pub use towpath_worker::{
     Answer, ConnectInfo, Heard, Info, Joined, PresenceMeta, Presences, Present, SocketParams,
     SocketRef, Subscription, TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload,
-    TopicSocket, Topics, Watch, topics,
+    TopicSocket, Topics, Vsn, Watch, topics,
 };
 #[cfg(feature = "tokens")]
 pub use towpath_worker::{Auth, AuthLayer, Authenticator, Keys, TokenError};

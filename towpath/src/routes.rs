@@ -1,7 +1,9 @@
 //! The routes of an application, as an interface server needs to know them.
 
-use towpath_interface_server::{Origins, PhoenixMount, Routes, RoutesError, TopicRoute};
-use towpath_worker::{Router, SocketMount, TopicSpec};
+use towpath_interface_server::{
+    Origins, PhoenixMount, Routes, RoutesError, Serializer, TopicRoute,
+};
+use towpath_worker::{Router, SocketMount, TopicSpec, Vsn};
 
 /// All paths and mounts of a router.
 pub(crate) fn of(router: &Router) -> Result<Routes, RoutesError> {
@@ -17,11 +19,20 @@ fn mount(mount: SocketMount) -> PhoenixMount {
         longpoll: mount.longpoll,
         longpoll_window: mount.longpoll_window,
         max_topics: mount.max_topics,
+        serializers: mount.versions.into_iter().map(serializer).collect(),
+        message_size_max: mount.message_size_max,
         auth_token: mount.auth_token,
         subprotocols: mount.subprotocols,
         origins: origins(mount.origins),
         idle_timeout: mount.idle_timeout,
         path: mount.path,
+    }
+}
+
+fn serializer(version: Vsn) -> Serializer {
+    match version {
+        Vsn::V1 => Serializer::V1,
+        Vsn::V2 => Serializer::V2,
     }
 }
 

@@ -116,7 +116,7 @@ pub use states::States;
 pub use topics::{
     Answer, ConnectInfo, Heard, Info, Joined, PresenceMeta, Presences, Present, SocketMount,
     SocketParams, SocketRef, Subscription, TerminateReason, Terminated, Topic, TopicConsumer,
-    TopicPayload, TopicRoutes, TopicSocket, TopicSpec, Topics, Watch, topics,
+    TopicPayload, TopicRoutes, TopicSocket, TopicSpec, Topics, Transport, Vsn, Watch, topics,
 };
 pub use trace::{TraceLayer, Traced};
 pub use websocket_consumer::WebsocketConsumer;

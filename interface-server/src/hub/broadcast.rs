@@ -97,7 +97,7 @@ impl<'a> Fanout<'a> {
             }
             return self.frame(Form::Phoenix(speech.serializer, speech.carries));
         }
-        if connection.phoenix.is_none() {
+        if connection.phoenix.is_none() && *seated.meta != *GroupName::SOCKET_ID_META {
             return self.frame(Form::Plain(seated.meta.clone()));
         }
         // A socket itself is in no topic but its id.

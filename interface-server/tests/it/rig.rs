@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_interface_server::{
-    HttpService, InterfaceServer, Operator, PhoenixMount, Routes, ServerConfig, ServerHandle,
-    TopicRoute,
+    HttpService, InterfaceServer, Operator, PhoenixMount, Routes, Serializer, ServerConfig,
+    ServerHandle, TopicRoute,
 };
 use towpath_layer_core::{
     Accept, ChannelLayer, ChannelName, Completion, Event, EventKind, GroupChange, Limits, Message,
@@ -74,8 +74,15 @@ pub(crate) fn routes() -> Routes {
         longpoll_window: Duration::from_millis(300),
         ..PhoenixMount::new("^/short$")
     };
+    let strict = PhoenixMount {
+        topics: vec![topic("room:*", &[])],
+        longpoll: true,
+        serializers: vec![Serializer::V2],
+        message_size_max: Some(64),
+        ..PhoenixMount::new("^/strict$")
+    };
     let routes = Routes::new(["^/chat$".to_owned(), "^/room/.+$".to_owned()]).unwrap();
-    [socket, narrow, short]
+    [socket, narrow, short, strict]
         .into_iter()
         .fold(routes, |routes, mount| routes.mount(mount).unwrap())
 }

@@ -1,23 +1,51 @@
 //! What is known of a client that asks for a socket.
 
+use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use bytestring::ByteString;
 use towpath_layer_core::Handshake;
 
 use super::Topics;
-use crate::{Context, Error, FromContext, Groups, Layer, Result};
+use crate::{Context, FromContext, Groups, Layer, Result};
 
-/// After this a token stands among the subprotocols.
-const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
-/// Where a client that cannot offer subprotocols puts it.
+/// Where the interface server puts a token, however it came.
 const TOKEN_HEADER: &str = "x-phoenix-authtoken";
 
+/// How a client with topics reaches its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// A WebSocket.
+    WebSocket,
+    /// Requests that wait for what there is to tell.
+    LongPoll,
+}
+
+impl Transport {
+    /// `websocket` or `longpoll`, as Phoenix has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::LongPoll => "longpoll",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What is known of a client that asks for a socket, besides its parameters.
+///
+/// What Phoenix hands over under names of its own (`connect_info`) has methods
+/// here. Every other header is there, too, cookies among them: the origin of a
+/// page is checked before anything is asked here, so a foreign page's request
+/// with a user's cookies does not come this far, unless the mount lets all
+/// origins in.
 ///
 /// ```
 /// use towpath_worker::{ConnectInfo, Error, Result};
@@ -54,6 +82,32 @@ impl ConnectInfo {
         fields.map(|(name, value)| (&**name, value))
     }
 
+    /// The header fields that begin with `x-`.
+    pub fn x_headers(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.headers_of(|name| name.starts_with("x-"))
+    }
+
+    /// The header fields of a trace: `traceparent` and `tracestate`.
+    pub fn trace_context_headers(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.headers_of(|name| matches!(name, "traceparent" | "tracestate"))
+    }
+
+    /// The header fields that begin with `sec-websocket-`; a token is not among
+    /// the subprotocols any more.
+    pub fn sec_websocket_headers(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.headers_of(|name| name.starts_with("sec-websocket-"))
+    }
+
+    fn headers_of(&self, fits: fn(&str) -> bool) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.headers().filter(move |(name, _)| fits(name))
+    }
+
+    /// What the client calls itself.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.header("user-agent")
+    }
+
     /// The peer's address and port.
     #[must_use]
     pub fn client(&self) -> Option<(&str, u16)> {
@@ -67,20 +121,45 @@ impl ConnectInfo {
         self.context.event().map_or("", |event| &event.path)
     }
 
-    /// The token that the client sent outside of the URL (`authToken`), as
-    /// text. It is not verified.
-    ///
-    /// # Errors
-    ///
-    /// What denies the handshake with 403 if the token cannot be decoded.
-    pub fn auth_token(&self) -> Result<Option<String>> {
-        let offered = self.handshake.subprotocols.iter();
-        let mut encoded = offered.filter_map(|one| one.strip_prefix(TOKEN_PREFIX));
-        match (encoded.next(), encoded.next()) {
-            (Some(token), None) => decode(token).map(Some),
-            (None, _) => Ok(self.header(TOKEN_HEADER).map(str::to_owned)),
-            (Some(_), Some(_)) => Ok(None),
+    /// The query string, as it came.
+    #[must_use]
+    pub fn query(&self) -> &Bytes {
+        &self.handshake.query_string
+    }
+
+    /// What the client has asked for: scheme, host and port, path and query,
+    /// `wss://example.org/socket?user=ada` for example. The host is what the
+    /// client says; behind a proxy, the scheme is that of the proxy's request.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let scheme = &self.handshake.scheme;
+        let host = self.header("host").unwrap_or_default();
+        let mut uri = format!("{scheme}://{host}{}", self.path());
+        if !self.query().is_empty() {
+            uri.push('?');
+            uri.push_str(&String::from_utf8_lossy(self.query()));
         }
+        uri
+    }
+
+    /// Whether the client has a WebSocket, or polls.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        match &*self.handshake.scheme {
+            "http" | "https" => Transport::LongPoll,
+            _ => Transport::WebSocket,
+        }
+    }
+
+    /// The token that the client sent outside of the URL (`authToken`), if the
+    /// mount [takes tokens](super::TopicRoutes::auth_token). The interface server
+    /// has decoded it, and refused what is no text; it is not verified.
+    ///
+    /// On a plain WebSocket it is the header `x-phoenix-authtoken`, which a page
+    /// cannot send: there an `Authenticator` knows where else to look.
+    #[must_use]
+    pub fn auth_token(&self) -> Option<&str> {
+        self.header(TOKEN_HEADER)
     }
 
     /// All that is known of the handshake.
@@ -133,38 +212,5 @@ impl ConnectInfo {
     #[must_use]
     pub fn layer(&self) -> Layer {
         Layer::new(Arc::clone(self.context.layer()))
-    }
-}
-
-/// Clients use the standard alphabet in spite of the prefix; both are taken,
-/// with padding and without.
-fn decode(token: &str) -> Result<String> {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let alphabet = if token.contains(['-', '_']) {
-        &alphabet::URL_SAFE
-    } else {
-        &alphabet::STANDARD
-    };
-    let decoded = GeneralPurpose::new(alphabet, LENIENT).decode(token).ok();
-    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.ok_or_else(|| Error::deny(403, ByteString::from_static(NOT_BASE64).into_bytes()))
-}
-
-const NOT_BASE64: &str = "the token among the subprotocols is not the base64 of a text";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_alphabets_are_taken_with_padding_and_without() {
-        for encoded in ["Pz8/Pj4", "Pz8/Pj4=", "Pz8_Pj4", "Pz8_Pj4="] {
-            assert_eq!(decode(encoded).unwrap(), "???>>", "{encoded}");
-        }
-        for garbage in ["*", "a", "/w"] {
-            let error = decode(garbage).unwrap_err();
-            assert_eq!(error.to_string(), "denied with 403", "{garbage}");
-        }
     }
 }

@@ -1,12 +1,14 @@
 //! A type as the consumer of a topic: its fields are the session.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use towpath_layer_core::History;
 
+use super::assigned::assign;
 use super::{
     Answer, Info, Joined, Present, Terminated, Topic, TopicPayload, TopicSocket, Watch, plain,
 };
@@ -235,9 +237,11 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
         async { Ok(()) }
     }
 
-    /// The conversation is over: the client left, or its connection is gone. It
-    /// is not called if the join made no value, and finds the fields as the last
-    /// method left them. Default: nothing.
+    /// The conversation is over: the client left, its connection is gone, or
+    /// another method has failed
+    /// ([`Crashed`](super::TerminateReason::Crashed); Phoenix calls nothing
+    /// then). It is not called if the join made no value, and finds the fields as
+    /// the last method left them that succeeded. Default: nothing.
     ///
     /// A client that left still gets what is pushed here; it is no member of
     /// the topic any more.
@@ -267,9 +271,9 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// answers a message is a `phx_reply` with its `ref`.
     ///
     /// A type that [intercepts](Self::INTERCEPT) cannot, and
-    /// [`Topic::subscribe`] and bytes fail there. Where a stream ends and the
-    /// connection lives, [`terminate`](Self::terminate) untracks what was
-    /// tracked.
+    /// [`Topic::subscribe`] and bytes fail there. [`Error::close`] closes the
+    /// connection with its own code. Where a stream ends and the connection
+    /// lives, [`terminate`](Self::terminate) untracks what was tracked.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -297,6 +301,12 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     #[must_use]
     fn websocket(topic: &str) -> Websocket {
         plain::websocket::<Self>(topic)
+    }
+
+    /// The same, with a value of the route's for [`Topic::assigned`].
+    #[must_use]
+    fn websocket_with<T: Send + Sync + 'static>(topic: &str, assigned: T) -> Websocket {
+        assign(Self::websocket(topic), Arc::new(assigned))
     }
 }
 

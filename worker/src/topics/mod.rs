@@ -7,6 +7,7 @@
 //! joined goes through the topic's group.
 
 mod answer;
+mod assigned;
 mod connect_info;
 mod consumer;
 mod handle;
@@ -30,7 +31,7 @@ mod topic;
 mod wire;
 
 pub use answer::Answer;
-pub use connect_info::ConnectInfo;
+pub use connect_info::{ConnectInfo, Transport};
 pub use consumer::TopicConsumer;
 pub use handle::Topics;
 pub(crate) use handle::broadcast_effect;
@@ -38,7 +39,7 @@ pub(crate) use history::{Histories, Kept};
 pub use info::{Info, TerminateReason, Terminated};
 pub use joined::Joined;
 pub(crate) use mount::Mount;
-pub use mount::{SocketMount, TopicRoutes, TopicSpec, topics};
+pub use mount::{SocketMount, TopicRoutes, TopicSpec, Vsn, topics};
 pub use params::SocketParams;
 pub(crate) use pattern::TopicPattern;
 pub use payload::TopicPayload;

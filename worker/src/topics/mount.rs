@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use towpath_layer_core::History;
 
+use super::assigned::assign;
 use super::names;
 use super::{Kept, TopicConsumer, TopicPattern, TopicSocket, run, socket};
 use crate::middleware::Middleware;
@@ -32,10 +34,21 @@ pub(crate) struct Mount {
     longpoll: bool,
     longpoll_window: Duration,
     max_topics: usize,
+    versions: Vec<Vsn>,
+    message_size_max: Option<usize>,
     auth_token: bool,
     subprotocols: Vec<String>,
     origins: Vec<String>,
     idle_timeout: Option<Duration>,
+}
+
+/// A version of the protocol, by which a client asks for its serializer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Vsn {
+    /// `vsn=1.0.0`, or none: JSON objects.
+    V1,
+    /// `vsn=2.0.0`: JSON arrays and binary frames.
+    V2,
 }
 
 /// The consumers of topics that begin alike.
@@ -64,6 +77,10 @@ pub struct SocketMount {
     pub longpoll_window: Duration,
     /// How many topics one connection has joined at most.
     pub max_topics: usize,
+    /// The versions of the protocol that are spoken.
+    pub versions: Vec<Vsn>,
+    /// The largest message of a client, in bytes; the server's limit without.
+    pub message_size_max: Option<usize>,
     /// Whether a token is taken out of the subprotocols.
     pub auth_token: bool,
     /// The subprotocols that are spoken; any without.
@@ -115,6 +132,8 @@ pub fn topics<S: TopicSocket>() -> TopicRoutes<S> {
             longpoll: false,
             longpoll_window: LONGPOLL_WINDOW,
             max_topics: MAX_TOPICS,
+            versions: vec![Vsn::V1, Vsn::V2],
+            message_size_max: None,
             auth_token: false,
             subprotocols: Vec::new(),
             origins: Vec::new(),
@@ -128,12 +147,57 @@ impl<S: TopicSocket> TopicRoutes<S> {
     /// Who takes a topic, or all that begin alike: `lobby`, `room:*`. The first
     /// pattern that matches wins.
     #[must_use]
-    pub fn topic<C: TopicConsumer<Socket = S>>(mut self, pattern: &str) -> Self {
+    pub fn topic<C: TopicConsumer<Socket = S>>(self, pattern: &str) -> Self {
+        self.entry::<C>(pattern, run::consumers::<C>())
+    }
+
+    /// As [`topic`](Self::topic), with a value of the route's: what differs
+    /// between the patterns of one type. Each of its topics has it by
+    /// [`Topic::assigned`](super::Topic::assigned).
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use towpath_worker::*;
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct UserSocket;
+    /// # impl TopicSocket for UserSocket {
+    /// #     async fn connect(_: SocketParams, _: &ConnectInfo) -> Result<Self> { Ok(Self) }
+    /// # }
+    /// struct Seats(usize);
+    ///
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Room;
+    /// impl TopicConsumer for Room {
+    ///     type Socket = UserSocket;
+    ///
+    ///     async fn join(_: TopicPayload, _: &UserSocket, topic: &Topic) -> Result<Joined<Self>> {
+    ///         let seats = topic.assigned::<Seats>().map_or(10, |seats| seats.0);
+    ///         Ok(Joined::ok(Self).with(&serde_json::json!({"seats": seats})))
+    ///     }
+    /// }
+    ///
+    /// let topics = topics::<UserSocket>()
+    ///     .topic_with::<Room>("hall:*", Seats(500))
+    ///     .topic::<Room>("room:*");
+    /// # Router::new().socket("/socket", topics).check(&States::new())?;
+    /// # Ok::<(), RouteErrors>(())
+    /// ```
+    #[must_use]
+    pub fn topic_with<C: TopicConsumer<Socket = S>>(
+        self,
+        pattern: &str,
+        assigned: impl Send + Sync + 'static,
+    ) -> Self {
+        let consumers = assign(run::consumers::<C>(), Arc::new(assigned));
+        self.entry::<C>(pattern, consumers)
+    }
+
+    fn entry<C: TopicConsumer<Socket = S>>(mut self, pattern: &str, consumers: Websocket) -> Self {
         self.mount.topics.push(TopicEntry {
             pattern: pattern.to_owned(),
             intercepts: C::INTERCEPT,
             history: C::HISTORY,
-            consumers: run::consumers::<C>(),
+            consumers,
         });
         self
     }
@@ -170,8 +234,26 @@ impl<S: TopicSocket> TopicRoutes<S> {
         self
     }
 
+    /// The versions of the protocol that are spoken; a client that asks for
+    /// another is refused with 403. Default: both.
+    #[must_use]
+    pub fn versions(mut self, versions: impl IntoIterator<Item = Vsn>) -> Self {
+        self.mount.versions = versions.into_iter().collect();
+        self
+    }
+
+    /// The largest message of a client, in bytes: a larger one closes its
+    /// WebSocket with 1009, and is answered with 400 where it polls. Default, and
+    /// at most: `server.message_size_max`.
+    #[must_use]
+    pub fn message_size_max(mut self, bytes: usize) -> Self {
+        self.mount.message_size_max = Some(bytes);
+        self
+    }
+
     /// Whether clients send a token outside of the URL, for
-    /// [`ConnectInfo::auth_token`](super::ConnectInfo::auth_token). Default: no.
+    /// [`ConnectInfo::auth_token`](super::ConnectInfo::auth_token); without,
+    /// consumers see none. Default: no.
     #[must_use]
     pub fn auth_token(mut self, on: bool) -> Self {
         self.mount.auth_token = on;
@@ -188,8 +270,9 @@ impl<S: TopicSocket> TopicRoutes<S> {
     }
 
     /// The pages that may connect, in place of `server.origins`: origins as
-    /// `https://example.org`, patterns as `//example.org` and
-    /// `//*.example.org`, or `*` alone for all.
+    /// `https://example.org`, patterns as `//example.org` (any scheme and port),
+    /// `//example.org:4000` and `//*.example.org` (the domain and all below it),
+    /// or `*` alone for all.
     #[must_use]
     pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.mount.origins = origins.into_iter().map(Into::into).collect();
@@ -250,6 +333,8 @@ impl Mount {
             longpoll: self.longpoll,
             longpoll_window: self.longpoll_window,
             max_topics: self.max_topics,
+            versions: self.versions.clone(),
+            message_size_max: self.message_size_max,
             auth_token: self.auth_token,
             subprotocols: self.subprotocols.clone(),
             origins: self.origins.clone(),
@@ -276,14 +361,54 @@ impl Mount {
         if self.topics.is_empty() {
             return Err("the socket has no topics".to_owned());
         }
+        if self.versions.is_empty() {
+            return Err("versions is empty, at least 1 has to be spoken".to_owned());
+        }
+        self.check_limits()?;
+        self.check_names()
+    }
+
+    fn check_limits(&self) -> Result<(), String> {
         if self.longpoll_window.is_zero() {
             return Err("longpoll_window is 0, a poll has to wait for a while".to_owned());
         }
         if self.max_topics == 0 {
             return Err("max_topics is 0, at least 1 topic has to be joined".to_owned());
         }
+        if self.message_size_max == Some(0) {
+            return Err("message_size_max is 0, no message would fit".to_owned());
+        }
+        if self.idle_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err("idle_timeout is 0, every client would be closed at once".to_owned());
+        }
         Ok(())
     }
+
+    fn check_names(&self) -> Result<(), String> {
+        let mut subprotocols = self.subprotocols.iter();
+        if let Some(name) = subprotocols.find(|name| !is_token(name)) {
+            return Err(format!(
+                "the subprotocol {name:?} cannot be offered: expected letters, digits and \
+                 \"!#$%&'*+-.^_`|~\""
+            ));
+        }
+        // The interface server knows what else an origin is.
+        let mut origins = self.origins.iter();
+        let alone = self.origins.len() == 1;
+        match origins.find(|origin| !(origin.contains("//") || (alone && *origin == "*"))) {
+            Some(origin) => Err(format!(
+                "the origin {origin:?} is none: expected https://example.org, //example.org, \
+                 //*.example.org, or * alone"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether this is a token of RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 impl TopicEntry {

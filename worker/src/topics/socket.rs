@@ -2,13 +2,14 @@
 
 use std::future::Future;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use towpath_layer_core::{Application, GroupName};
 
 use super::topic::join_group;
 use super::{ConnectInfo, SocketParams};
-use crate::extract::session::encode;
+use crate::extract::session::{decode, encode};
 use crate::router::{Websocket, websocket};
 use crate::{Context, Result};
 
@@ -42,6 +43,10 @@ pub trait TopicSocket: Serialize + DeserializeOwned + Send + Sync + Sized + 'sta
     /// ([`Error::deny`](crate::Error::deny),
     /// [`Error::rejected`](crate::Error::rejected)).
     ///
+    /// It is not called for a connection that begins with a session, which only
+    /// the server around the interface server can give it, and a test: the value
+    /// is that.
+    ///
     /// # Errors
     ///
     /// Whatever keeps the connection from being accepted.
@@ -66,13 +71,27 @@ pub(super) fn root<S: TopicSocket>() -> Websocket {
 
 async fn connect<S: TopicSocket>(context: Context) -> Result {
     let params = SocketParams::of(&context)?;
-    let socket = S::connect(params, &ConnectInfo::of(&context)?).await?;
+    let socket: S = enter(&context, params, Bytes::new()).await?;
     context.keep_session(encode(&socket));
-    context.check_session()?;
+    context.check_session()
+}
+
+/// Who is behind a connection: what it begins with, or what the type makes of
+/// its handshake. From here on it can be ended by its id.
+pub(super) async fn enter<S: TopicSocket>(
+    context: &Context,
+    params: SocketParams,
+    meta: Bytes,
+) -> Result<S> {
+    let first = decode(context.session().unwrap_or_default())?;
+    let socket: S = match first {
+        Some(socket) => socket,
+        None => S::connect(params, &ConnectInfo::of(context)?).await?,
+    };
     if let Some(id) = socket.id() {
-        join_group(&context, GroupName::topic(&id), bytes::Bytes::new()).await?;
+        join_group(context, GroupName::topic(&id), meta).await?;
     }
-    Ok(())
+    Ok(socket)
 }
 
 /// A socket is ended by its id, and hears nothing else.

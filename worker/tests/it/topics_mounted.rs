@@ -13,7 +13,7 @@ use towpath_layer_core::{Broadcast, Frame, GroupChange, GroupName, Handshake, To
 use towpath_worker::{
     Answer, ConnectInfo, Context, Error, Joined, Payload, Rate, RateLimit, Result, Router,
     SocketMount, SocketParams, States, Topic, TopicConsumer, TopicPayload, TopicRoutes,
-    TopicSocket, TopicSpec, Topics, Worker, WorkerConfig, topics, websocket,
+    TopicSocket, TopicSpec, Topics, Vsn, Worker, WorkerConfig, topics, websocket,
 };
 
 use crate::recorder::Counts;
@@ -35,7 +35,7 @@ impl TopicSocket for Telling {
         }
         info.identify("ada");
         let Params { tenant, age } = params.parse()?;
-        let (device, token) = (info.header("x-device"), info.auth_token()?);
+        let (device, token) = (info.header("x-device"), info.auth_token());
         let client = info.client();
         Ok(Self {
             told: format!(
@@ -120,11 +120,12 @@ async fn connected(stage: &Stage, path: &str, query: &'static str) -> (Peer, Tur
 async fn a_socket_knows_its_parameters_and_its_client_and_its_topics_know_it() {
     let stage = Stage::new(told()).await;
     let mut root = stage.peer("/acme/socket");
-    let token = "base64url.bearer.phx.c2VjcmV0".into();
     let turn = root.connect_with(Handshake {
-        headers: vec![("x-device".into(), "phone".into())],
+        headers: vec![
+            ("x-device".into(), "phone".into()),
+            ("x-phoenix-authtoken".into(), "secret".into()),
+        ],
         client: Some(("10.0.0.7".into(), 4711)),
-        subprotocols: vec!["phoenix".into(), token],
         // The path comes before the query, and the last of two counts.
         ..handshake("age=1&tenant=other&age=7&vsn=2.0.0&")
     });
@@ -144,40 +145,70 @@ async fn a_socket_knows_its_parameters_and_its_client_and_its_topics_know_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_comes_by_header_too_and_garbage_is_denied() {
-    let stage = Stage::new(told()).await;
-    for (headers, subprotocols, told) in [
-        (
-            vec![("x-phoenix-authtoken".into(), "raw".into())],
-            vec![],
-            Some("Some(\"raw\")"),
-        ),
-        (
-            vec![],
-            vec![
-                "base64url.bearer.phx.a".into(),
-                "base64url.bearer.phx.b".into(),
-            ],
-            Some("None"),
-        ),
-        (vec![], vec![], Some("None")),
-        (vec![], vec!["base64url.bearer.phx.*".into()], None),
-    ] {
-        let mut root = stage.peer("/acme/socket");
-        let turn = root.connect_with(Handshake {
-            headers,
-            subprotocols,
-            ..handshake("age=7")
-        });
-        let turn = turn.await.done();
-        let Some(told) = told else {
-            assert_eq!(turn.denied().unwrap().0, 403);
-            continue;
-        };
-        assert!(turn.accepted());
-        let session = String::from_utf8_lossy(&root.session).into_owned();
-        assert!(session.contains(told), "{session}");
+async fn what_phoenix_names_of_a_handshake_has_a_method_each() {
+    #[derive(Serialize, Deserialize)]
+    struct Named;
+    impl TopicSocket for Named {
+        async fn connect(_: SocketParams, info: &ConnectInfo) -> Result<Self> {
+            let fields = info.x_headers().chain(info.trace_context_headers());
+            let fields = fields.chain(info.sec_websocket_headers());
+            let names: Vec<&str> = fields.map(|(name, _)| name).collect();
+            let (agent, transport) = (info.user_agent(), info.transport());
+            let (uri, token) = (info.uri(), info.auth_token());
+            let seen = format!("{uri} {names:?} {agent:?} {transport} {token:?}");
+            Err(Error::deny(403, seen))
+        }
     }
+    #[derive(Serialize, Deserialize)]
+    struct Nothing;
+    impl TopicConsumer for Nothing {
+        type Socket = Named;
+        async fn join(_: TopicPayload, _: &Named, _: &Topic) -> Result<Joined<Self>> {
+            Ok(Joined::ok(Self))
+        }
+    }
+    let router = Router::new().socket("/socket", topics().topic::<Nothing>("*"));
+    let stage = Stage::new(router).await;
+    let field = |name: &str, value: &str| (name.into(), Bytes::from(value.to_owned()));
+    let mut peer = stage.peer("/socket");
+    let turn = peer.connect_with(Handshake {
+        scheme: "wss".into(),
+        headers: vec![
+            field("host", "example.org:4000"),
+            field("x-b", "1"),
+            field("cookie", "a=b"),
+            field("sec-websocket-version", "13"),
+            field("tracestate", "c"),
+            field("user-agent", "curl"),
+            field("x-phoenix-authtoken", "secret"),
+        ],
+        ..handshake("a=%20b")
+    });
+    let (_, seen) = turn.await.done().denied().unwrap();
+    assert_eq!(
+        seen,
+        "wss://example.org:4000/socket?a=%20b \
+         [\"x-b\", \"x-phoenix-authtoken\", \"tracestate\", \"sec-websocket-version\"] \
+         Some(\"curl\") websocket Some(\"secret\")"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_begins_with_a_session_is_that_socket() {
+    let stage = Stage::new(Router::new().socket("/socket", open())).await;
+    let mut root = stage.peer("/socket");
+    let user = UserSocket {
+        user: "eve".to_owned(),
+    };
+    root.session = towpath_layer_core::Content::encode(&user)
+        .unwrap()
+        .as_encoded()
+        .clone();
+    // Its consumer would not let it in.
+    let turn = root.connect_with(handshake("user=mallory")).await.done();
+    assert!(turn.accepted());
+    let topics = Topics::new(stage.layer.clone());
+    assert_eq!(topics.disconnect("user:eve").await.unwrap().delivered, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,6 +297,10 @@ async fn topics_are_spoken_to_from_anywhere() {
         .await
         .unwrap();
     heard("n", encoded.frame().clone(), None).await;
+    let from = topics.broadcast_payload_from(&peer.channel, "room:1", "n", encoded.clone());
+    assert_eq!(from.await.unwrap().delivered, 1);
+    let except = || Some(peer.channel.clone());
+    heard("n", encoded.frame().clone(), except()).await;
     assert_eq!(
         topics
             .broadcast("room:2", "n", &json!({}))
@@ -274,6 +309,53 @@ async fn topics_are_spoken_to_from_anywhere() {
             .nodes,
         0
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_local_broadcast_goes_to_the_topics_members_on_the_own_node() {
+    let stage = Stage::new(Router::new().socket("/socket", open())).await;
+    let (root, _) = connected(&stage, "/socket", "user=ada").await;
+    let mut peer = stage.topic("/socket", "room:1");
+    peer.join(&root, "{}").await.done();
+    let topics = Topics::new(stage.layer.clone());
+    let (one, encoded) = (
+        json!({"n": 1}),
+        TopicPayload::encode(&json!({"n": 1})).unwrap(),
+    );
+    let channel = &peer.channel;
+    topics.local_broadcast("room:1", "a", &one).await.unwrap();
+    topics
+        .local_broadcast_payload("room:1", "b", TopicPayload::binary("r"))
+        .await
+        .unwrap();
+    topics
+        .local_broadcast_from(channel, "room:1", "c", &one)
+        .await
+        .unwrap();
+    topics
+        .local_broadcast_payload_from(channel, "room:1", "d", encoded)
+        .await
+        .unwrap();
+    for (event, payload, except) in [
+        ("a", text(&one), None),
+        ("b", Frame::Bytes("r".into()), None),
+        ("c", text(&one), Some(channel.clone())),
+        ("d", text(&one), Some(channel.clone())),
+    ] {
+        let broadcast = TopicReply::Broadcast(Broadcast {
+            topic: "room:1".into(),
+            event: event.into(),
+            payload,
+            except,
+        });
+        assert_eq!(peer.reply().await.topic, [broadcast]);
+    }
+    let elsewhere = Topics::new(stage.layer.another_node());
+    let local = elsewhere
+        .local_broadcast("room:1", "a", &one)
+        .await
+        .unwrap();
+    assert_eq!(local.delivered, 0, "nobody is connected to that node");
 }
 
 #[tokio::test(start_paused = true)]
@@ -318,6 +400,8 @@ fn an_interface_server_gets_plain_data() {
                 .longpoll(true)
                 .longpoll_window(Duration::from_secs(1))
                 .max_topics(3)
+                .versions([Vsn::V2])
+                .message_size_max(1000)
                 .auth_token(true),
         )
         .nest("/api", inner);
@@ -333,6 +417,8 @@ fn an_interface_server_gets_plain_data() {
         longpoll: true,
         longpoll_window: Duration::from_secs(1),
         max_topics: 3,
+        versions: vec![Vsn::V2],
+        message_size_max: Some(1000),
         auth_token: true,
         subprotocols: Vec::new(),
         origins: Vec::new(),
@@ -345,6 +431,8 @@ fn an_interface_server_gets_plain_data() {
         longpoll: true,
         longpoll_window: Duration::from_secs(10),
         max_topics: 100,
+        versions: vec![Vsn::V1, Vsn::V2],
+        message_size_max: None,
         auth_token: false,
         subprotocols: Vec::new(),
         origins: Vec::new(),
@@ -382,6 +470,34 @@ fn what_cannot_work_is_found_at_start() {
         (
             Router::new().socket("/s", room().max_topics(0)),
             "max_topics is 0",
+        ),
+        (
+            Router::new().socket("/s", room().idle_timeout(Duration::ZERO)),
+            "idle_timeout is 0",
+        ),
+        (
+            Router::new().socket("/s", room().longpoll_window(Duration::ZERO)),
+            "longpoll_window is 0",
+        ),
+        (
+            Router::new().socket("/s", room().message_size_max(0)),
+            "message_size_max is 0",
+        ),
+        (
+            Router::new().socket("/s", room().versions([])),
+            "versions is empty",
+        ),
+        (
+            Router::new().socket("/s", room().subprotocols(["a", "b c"])),
+            "the subprotocol \"b c\"",
+        ),
+        (
+            Router::new().socket("/s", room().origins(["//a.org", "b.org"])),
+            "the origin \"b.org\"",
+        ),
+        (
+            Router::new().socket("/s", room().origins(["//a.org", "*"])),
+            "the origin \"*\"",
         ),
         (
             Router::new().socket("/s", room().topic::<Open>("a*b")),

@@ -18,6 +18,9 @@ use crate::routes::Mount;
 /// The header in which a token reaches the consumers, whatever it came in.
 const TOKEN_HEADER: ByteString = ByteString::from_static("x-phoenix-authtoken");
 
+/// Where subprotocols are offered.
+const SUBPROTOCOLS_HEADER: &str = "sec-websocket-protocol";
+
 /// What the offered subprotocol begins with that is a token.
 const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
 
@@ -34,18 +37,22 @@ pub(crate) struct Speech {
 
 impl Speech {
     /// What a client of a mount asks for. A token that it offers as a
-    /// subprotocol becomes a header.
+    /// subprotocol becomes a header, where the mount takes tokens; elsewhere
+    /// consumers see none.
     ///
     /// # Errors
     ///
-    /// 403 if it asks for an unknown version, or its token cannot be read.
+    /// 403 if it asks for a version that is not spoken, or its token cannot be
+    /// read.
     pub(crate) fn of(
         mount: Arc<Mount>,
         carries: Carries,
         handshake: &mut Handshake,
     ) -> Result<Self, Refusal> {
-        let serializer = version(&handshake.query_string)?;
-        if mount.auth_token && carries == Carries::TextAndBytes {
+        let serializer = version(&handshake.query_string, &mount.serializers)?;
+        if !mount.auth_token {
+            handshake.headers.retain(|(name, _)| *name != TOKEN_HEADER);
+        } else if carries == Carries::TextAndBytes {
             take_token(handshake)?;
         }
         if carries == Carries::TextAndBytes {
@@ -70,25 +77,30 @@ fn check_subprotocols(spoken: &[String], offered: &[ByteString]) -> Result<(), R
     Err(Refusal::new(StatusCode::FORBIDDEN, body))
 }
 
-fn version(query: &[u8]) -> Result<Serializer, Refusal> {
+fn version(query: &[u8], spoken: &[Serializer]) -> Result<Serializer, Refusal> {
     let mut asked = None;
     for (name, value) in form_urlencoded::parse(query) {
         match &*name {
             "vsn" => asked = Some(value),
             // The name of a list, or of a part of a map.
-            name if name.starts_with("vsn[") => return Err(unknown_version("a list")),
+            name if name.starts_with("vsn[") => return Err(unknown_version("a list", spoken)),
             _ => {}
         }
     }
-    negotiate(asked.as_deref()).ok_or_else(|| unknown_version(&asked.unwrap_or_default()))
+    let known = negotiate(asked.as_deref()).filter(|known| spoken.contains(known));
+    known.ok_or_else(|| unknown_version(&asked.unwrap_or_default(), spoken))
 }
 
-fn unknown_version(asked: &str) -> Refusal {
+fn unknown_version(asked: &str, spoken: &[Serializer]) -> Refusal {
     tracing::warn!(
         vsn = asked.escape_debug().to_string(),
         "a client's version is none of ours"
     );
-    let body = "vsn: 1.0.0 and 2.0.0 are spoken here\n";
+    let body = match spoken {
+        [Serializer::V1] => "vsn: 1.0.0 is spoken here\n",
+        [Serializer::V2] => "vsn: 2.0.0 is spoken here\n",
+        _ => "vsn: 1.0.0 and 2.0.0 are spoken here\n",
+    };
     Refusal::new(StatusCode::FORBIDDEN, body)
 }
 
@@ -104,21 +116,40 @@ fn take_token(handshake: &mut Handshake) -> Result<(), Refusal> {
     };
     let token = offered.remove(at);
     let encoded = token.strip_prefix(TOKEN_PREFIX).unwrap_or_default();
-    let token = decoded(encoded)
-        .ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, "the offered token is not base64\n"))?;
-    handshake.headers.retain(|(name, _)| *name != TOKEN_HEADER);
-    handshake.headers.push((TOKEN_HEADER, token));
+    let body = "the offered token is not the base64 of a text\n";
+    let token = decoded(encoded).ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, body))?;
+    for (name, value) in &mut handshake.headers {
+        if *name == SUBPROTOCOLS_HEADER {
+            *value = without_tokens(value);
+        }
+    }
+    let headers = &mut handshake.headers;
+    headers.retain(|(name, value)| match &**name {
+        SUBPROTOCOLS_HEADER => !value.is_empty(),
+        name => *name != *TOKEN_HEADER,
+    });
+    headers.push((TOKEN_HEADER, token.into_bytes()));
     Ok(())
+}
+
+/// A list of subprotocols without those that are tokens.
+fn without_tokens(list: &Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(list);
+    let names = text.split(',').map(str::trim);
+    let names: Vec<&str> = names
+        .filter(|name| !name.starts_with(TOKEN_PREFIX))
+        .collect();
+    names.join(", ").into()
 }
 
 /// In spite of its name the token comes in the standard alphabet; others may
 /// read the name.
-fn decoded(encoded: &str) -> Option<Bytes> {
+fn decoded(encoded: &str) -> Option<ByteString> {
     let alphabets = [&STANDARD, &URL_SAFE];
     let mut decoded = alphabets
         .into_iter()
         .filter_map(|alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(encoded).ok());
-    decoded.next().map(Bytes::from)
+    ByteString::try_from(decoded.next()?).ok()
 }
 
 #[cfg(test)]
@@ -146,24 +177,47 @@ mod tests {
             ("vsn[]=2.0.0", None),
             ("vsn%5B%5D=2.0.0", None),
         ] {
-            assert_eq!(version(query.as_bytes()).ok(), serializer, "{query}");
+            let both = [Serializer::V1, Serializer::V2];
+            assert_eq!(version(query.as_bytes(), &both).ok(), serializer, "{query}");
         }
     }
 
     #[test]
+    fn a_version_that_is_not_spoken_is_refused_by_name() {
+        let newer = [Serializer::V2];
+        assert_eq!(version(b"vsn=2.0.0", &newer).ok(), Some(Serializer::V2));
+        let refusal = version(b"", &newer).unwrap_err();
+        assert_eq!(refusal.status, 403);
+        assert_eq!(&refusal.body[..], b"vsn: 2.0.0 is spoken here\n");
+    }
+
+    #[test]
     fn a_token_becomes_a_header_and_is_offered_no_more() {
-        // The bytes fb ff are +/8 in one alphabet and -_8 in the other.
-        for offered in ["base64url.bearer.phx.+/8", "base64url.bearer.phx.-_8="] {
-            let mut handshake = handshake("", &["phoenix", offered]);
+        // "???>>" in one alphabet and in the other.
+        for token in ["Pz8/Pj4", "Pz8/Pj4=", "Pz8_Pj4", "Pz8_Pj4="] {
+            let offered = format!("{TOKEN_PREFIX}{token}");
+            let mut handshake = handshake("", &["phoenix", &*offered]);
+            let header = |name: &str, value: &str| (name.into(), Bytes::from(value.to_owned()));
+            handshake.headers = vec![
+                header(SUBPROTOCOLS_HEADER, &format!("{offered},phoenix")),
+                header("x-phoenix-authtoken", "another"),
+                header(SUBPROTOCOLS_HEADER, &offered),
+            ];
             take_token(&mut handshake).unwrap();
             assert_eq!(handshake.subprotocols, ["phoenix"]);
-            let token = (TOKEN_HEADER, Bytes::from_static(b"\xfb\xff"));
-            assert_eq!(handshake.headers, [token]);
+            let left = [
+                header(SUBPROTOCOLS_HEADER, "phoenix"),
+                header("x-phoenix-authtoken", "???>>"),
+            ];
+            assert_eq!(handshake.headers, left);
         }
         let mut twice = handshake("", &["base64url.bearer.phx.YQ", "base64url.bearer.phx.Yg"]);
         take_token(&mut twice).unwrap();
         assert_eq!((twice.subprotocols.len(), twice.headers.len()), (2, 0));
-        let mut garbage = handshake("", &["base64url.bearer.phx.a"]);
-        assert_eq!(take_token(&mut garbage).unwrap_err().status, 403);
+        for garbage in ["*", "a", "/w"] {
+            let garbage = format!("{TOKEN_PREFIX}{garbage}");
+            let mut garbage = handshake("", &[&*garbage]);
+            assert_eq!(take_token(&mut garbage).unwrap_err().status, 403);
+        }
     }
 }

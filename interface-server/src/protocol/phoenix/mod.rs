@@ -30,6 +30,7 @@ pub(crate) use message::{Broadcast, Payload, Reply};
 #[cfg(test)]
 pub(crate) use message::{Incoming, Push, Ref};
 pub(crate) use routes::{Pattern, Routes};
-pub(crate) use serializer::{Carries, Serializer};
+pub(crate) use serializer::Carries;
+pub use serializer::Serializer;
 #[cfg(test)]
 pub(crate) use vsn::negotiate;

@@ -13,10 +13,10 @@ const CRASHED: &str = r#"{"reason":"channel_crash"}"#;
 
 /// How a connection's frames are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Serializer {
-    /// JSON objects.
+pub enum Serializer {
+    /// JSON objects, for `vsn=1.0.0` and for clients that ask for no version.
     V1,
-    /// JSON arrays, and binary frames.
+    /// JSON arrays, and binary frames, for `vsn=2.0.0`.
     V2,
 }
 

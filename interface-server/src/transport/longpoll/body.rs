@@ -20,11 +20,28 @@ pub(super) enum BodyError {
         /// Which line, from 1 on.
         number: usize,
     },
+    /// A frame of more bytes than a message may have.
+    #[error("a frame has {size} bytes, and a message {size_max} at most")]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// The limit.
+        size_max: usize,
+    },
+}
+
+/// The frames that a client brings, if none has more than `size_max` bytes.
+pub(super) fn frames(body: Bytes, lines: bool, size_max: usize) -> Result<Vec<Frame>, BodyError> {
+    let frames = read(body, lines)?;
+    match frames.iter().map(Frame::len).find(|size| *size > size_max) {
+        Some(size) => Err(BodyError::TooLarge { size, size_max }),
+        None => Ok(frames),
+    }
 }
 
 /// Lines of text frames and of binary frames in base64; or, as old clients
 /// send it, one text frame. Lines beyond the hundredth are left out.
-pub(super) fn frames(body: Bytes, lines: bool) -> Result<Vec<Frame>, BodyError> {
+fn read(body: Bytes, lines: bool) -> Result<Vec<Frame>, BodyError> {
     let text = ByteString::try_from(body).map_err(|_| BodyError::NotUtf8)?;
     if !lines {
         return Ok(vec![Frame::Text(text)]);
@@ -54,28 +71,40 @@ mod tests {
 
     #[test]
     fn a_line_is_a_text_frame_or_a_binary_one_in_base64() {
-        let body = "[\"1\"]\r\nAAECAw==\n\n[2]";
-        let read = frames(body.into(), true).unwrap();
+        let body = "[10]\r\nAAECAw==\n\n[2]";
+        let read = frames(body.into(), true, 4).unwrap();
         let bytes = Frame::Bytes(Bytes::from_static(&[0, 1, 2, 3]));
-        assert_eq!(read, [text("[\"1\"]"), bytes, text("[2]")]);
-        let error = frames("[1]\n{}".into(), true).unwrap_err();
+        assert_eq!(read, [text("[10]"), bytes, text("[2]")]);
+        let error = frames("[1]\n{}".into(), true, 4).unwrap_err();
         assert_eq!(
             error.to_string(),
             "line 2 is neither a text frame nor base64"
         );
-        assert_eq!(frames("\n\n\n".into(), true).unwrap(), []);
+        assert_eq!(frames("\n\n\n".into(), true, 0).unwrap(), []);
+    }
+
+    #[test]
+    fn a_frame_beyond_the_limit_is_refused_whatever_it_was_written_in() {
+        for (body, lines) in [("[1]\n[22]", true), ("AAECAw==", true), ("[22]", false)] {
+            let error = frames(body.into(), lines, 3).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "a frame has 4 bytes, and a message 3 at most"
+            );
+            frames(body.into(), lines, 4).unwrap();
+        }
     }
 
     #[test]
     fn without_lines_the_body_is_one_frame() {
-        assert_eq!(frames("{\n}".into(), false).unwrap(), [text("{\n}")]);
-        frames(Bytes::from_static(b"\xff"), false).unwrap_err();
+        assert_eq!(read("{\n}".into(), false).unwrap(), [text("{\n}")]);
+        read(Bytes::from_static(b"\xff"), false).unwrap_err();
     }
 
     #[test]
     fn the_hundred_and_first_line_is_left_out() {
         let body = "[1]\n".repeat(LINES_MAX) + "[2]";
-        let read = frames(body.into(), true).unwrap();
+        let read = read(body.into(), true).unwrap();
         assert_eq!((read.len(), read.last()), (LINES_MAX, Some(&text("[1]"))));
     }
 }

@@ -11,7 +11,7 @@ use super::token::{HEADER, Token};
 /// The body of a request: the bytes of its frames.
 #[must_use]
 pub fn longpoll_body(body: Bytes, lines: bool) -> Option<usize> {
-    let frames = body::frames(body, lines).ok()?;
+    let frames = body::frames(body, lines, usize::MAX).ok()?;
     Some(frames.iter().map(Frame::len).sum())
 }
 

@@ -92,7 +92,8 @@ where
     };
     let content_type = parts.headers.get(CONTENT_TYPE);
     let lines = content_type.is_some_and(|kind| kind == "application/x-ndjson");
-    let frames = match body::frames(body.to_bytes(), lines) {
+    let size_max = mount.message_size_max(limit);
+    let frames = match body::frames(body.to_bytes(), lines, size_max) {
         Ok(frames) => frames,
         Err(error) => {
             tracing::debug!(%error, "what a client sent cannot be read");

@@ -91,9 +91,16 @@ impl Socket {
     /// Handles messages. Returns how many bytes are left for another time.
     fn handle(&mut self, bytes: &mut [u8], budget: &mut usize) -> usize {
         let config = &self.shard.config;
+        let mount = self
+            .connection
+            .phoenix
+            .as_ref()
+            .map(|one| &one.speech.mount);
         let limits = Limits {
             frame_size_max: config.frame_size_max,
-            message_size_max: config.message_size_max,
+            message_size_max: mount.map_or(config.message_size_max, |mount| {
+                mount.message_size_max(config.message_size_max)
+            }),
             fragments_max: config.fragments_max,
         };
         let mut input = Input::new(bytes);

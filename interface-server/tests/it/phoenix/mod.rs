@@ -6,6 +6,7 @@ mod ending;
 mod joining;
 pub(crate) mod longpoll;
 mod longpoll_windows;
+mod mounts;
 mod presence;
 mod resume;
 mod stage;
