@@ -15,6 +15,7 @@ use crate::Result;
 /// use towpath_worker::Answer;
 ///
 /// let quiet = Answer::none();
+/// let done = Answer::done();
 /// let sum = Answer::ok(&serde_json::json!({"sum": 3}));
 /// let last = Answer::ok(&serde_json::json!({"bye": true})).stop();
 /// ```
@@ -30,6 +31,12 @@ impl Answer {
     #[must_use]
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// The status `ok`, and `{}`.
+    #[must_use]
+    pub fn done() -> Self {
+        Self::of("ok".into(), Ok(Frame::Text("{}".into())))
     }
 
     /// The status `ok`, with any value as JSON.

@@ -6,6 +6,12 @@ use towpath_layer_core::{Application, Broadcast, EventKind};
 use super::{TopicPayload, names};
 use crate::{Error, Result};
 
+/// Close codes (RFC 6455 §7.4.1; 1012 is in its registry).
+const NORMAL: u16 = 1000;
+const GOING_AWAY: u16 = 1001;
+const INTERNAL: u16 = 1011;
+const RESTART: u16 = 1012;
+
 /// What [`TopicConsumer::handle_info`](super::TopicConsumer::handle_info) is
 /// called for.
 #[derive(Debug, Clone)]
@@ -72,6 +78,8 @@ pub enum TerminateReason {
     Draining,
     /// The consumer ended it.
     Stopped,
+    /// A consumer of it failed. The log has more under this id.
+    Crashed(ByteString),
     /// Another reason.
     Other(ByteString),
 }
@@ -90,24 +98,93 @@ impl Terminated {
             "inactive" => TerminateReason::Inactive,
             "draining" => TerminateReason::Draining,
             "stopped" => TerminateReason::Stopped,
-            _ => TerminateReason::Other(reason.clone()),
+            _ => crashed(*code, reason).unwrap_or_else(|| TerminateReason::Other(reason.clone())),
         };
         let code = *code;
         Some(Self { reason, code })
     }
 
-    /// The connection of a plain WebSocket is gone.
-    pub(super) fn closed(kind: &EventKind) -> Option<Self> {
-        let mut terminated = Self::of(kind)?;
-        terminated.reason = TerminateReason::Closed;
-        Some(terminated)
+    /// How the connection of a plain WebSocket ended: by its peer, unless code
+    /// and reason are those of its node.
+    pub(super) fn of_socket(kind: &EventKind) -> Option<Self> {
+        let EventKind::Disconnect { code, reason } = kind else {
+            return None;
+        };
+        let reason = match (*code, &**reason) {
+            (GOING_AWAY, "disconnected") => TerminateReason::Disconnected,
+            (RESTART, "the server restarts") => TerminateReason::Draining,
+            _ => crashed(*code, reason).unwrap_or(TerminateReason::Closed),
+        };
+        let code = *code;
+        Some(Self { reason, code })
     }
 
-    /// The consumer ended it, and the connection lives.
-    pub(super) fn stopped() -> Self {
+    /// It ended in good order, and its connection may live.
+    pub(super) fn in_order(reason: TerminateReason) -> Self {
         Self {
-            reason: TerminateReason::Stopped,
-            code: 1000,
+            reason,
+            code: NORMAL,
+        }
+    }
+}
+
+fn crashed(code: u16, reason: &ByteString) -> Option<TerminateReason> {
+    let id = reason.strip_prefix("internal error ");
+    let id = id.filter(|_| code == INTERNAL)?;
+    Some(TerminateReason::Crashed(id.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone(code: u16, reason: &str) -> EventKind {
+        let reason = reason.into();
+        EventKind::Disconnect { code, reason }
+    }
+
+    #[test]
+    fn a_topic_knows_why_it_ended() {
+        for (code, text, reason) in [
+            (1000, "left", TerminateReason::Left),
+            (1000, "stopped", TerminateReason::Stopped),
+            (1012, "draining", TerminateReason::Draining),
+            (
+                1011,
+                "internal error 7f",
+                TerminateReason::Crashed("7f".into()),
+            ),
+            (
+                1012,
+                "an event was lost",
+                TerminateReason::Other("an event was lost".into()),
+            ),
+            (
+                1000,
+                "internal error 7f",
+                TerminateReason::Other("internal error 7f".into()),
+            ),
+        ] {
+            let terminated = Terminated::of(&gone(code, text)).unwrap();
+            assert_eq!((terminated.code, terminated.reason), (code, reason));
+        }
+    }
+
+    #[test]
+    fn a_plain_socket_was_closed_unless_its_node_ended_it() {
+        for (code, text, reason) in [
+            (1001, "", TerminateReason::Closed),
+            (1000, "left", TerminateReason::Closed),
+            (1001, "disconnected", TerminateReason::Disconnected),
+            (1012, "the server restarts", TerminateReason::Draining),
+            (
+                1011,
+                "internal error 7f",
+                TerminateReason::Crashed("7f".into()),
+            ),
+        ] {
+            let terminated = Terminated::of_socket(&gone(code, text)).unwrap();
+            assert_eq!((terminated.code, terminated.reason), (code, reason));
         }
     }
 }

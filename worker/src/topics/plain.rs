@@ -10,12 +10,13 @@ use towpath_layer_core::{Application, Deny, Event, EventKind, Frame, GroupName, 
 
 use super::presence::changes;
 use super::run::{Done, answer, informed, open, value, warned};
+use super::socket::enter;
 use super::template::Template;
 use super::topic::leave_group;
 use super::wire::{self, Incoming};
 use super::{
-    ConnectInfo, Info, Joined, Kept, SocketParams, Terminated, Topic, TopicConsumer, TopicPattern,
-    TopicSocket, names,
+    Info, Joined, Kept, SocketParams, TerminateReason, Terminated, Topic, TopicConsumer,
+    TopicPattern, names,
 };
 use crate::extract::short_name;
 use crate::handler::Consume;
@@ -92,12 +93,13 @@ impl<C: TopicConsumer> Consume for Part<C> {
 async fn connect<C: TopicConsumer>(context: &Context, name: String) -> Result {
     let params = SocketParams::of(context)?;
     let payload = params.to_json()?;
-    let socket = C::Socket::connect(params, &ConnectInfo::of(context)?).await?;
+    let meta = Bytes::from_static(GroupName::SOCKET_ID_META);
+    let socket: C::Socket = enter(context, params, meta).await?;
     let topic = Topic::plain(&context.holding(), name)?.joining();
     let joined = C::join(payload.clone().into(), &socket, &topic).await;
     let (mut consumer, response) = joined.and_then(Joined::into_result).map_err(deny)?;
     if open(&consumer, response, &topic, &payload).await? {
-        end(&mut consumer, &topic).await?;
+        end(&mut consumer, TerminateReason::Stopped, &topic).await?;
     }
     Ok(())
 }
@@ -134,7 +136,7 @@ async fn receive<C: TopicConsumer>(context: &Context, name: String, frame: &Fram
     if *incoming.event == *names::LEAVE {
         let ok = ("ok".into(), Frame::Text("{}".into()));
         topic.finished(Done::answered(ok, true)).await?;
-        return end(&mut consumer, &topic).await;
+        return end(&mut consumer, TerminateReason::Left, &topic).await;
     }
     if names::is_reserved_event(&incoming.event) {
         return refuse(&topic, "the event is the protocol's own").await;
@@ -144,17 +146,24 @@ async fn receive<C: TopicConsumer>(context: &Context, name: String, frame: &Fram
         .map(|payload| text.slice_ref(payload.get()));
     let payload = Frame::Text(payload.unwrap_or_else(|| "{}".into()));
     let answered = answer(&mut consumer, &incoming.event, payload, &topic).await;
-    let done = match answered {
+    match unless_refused(context, answered)? {
+        Ok(done) => finish(&mut consumer, done, &topic).await,
+        Err(reason) => refuse(&topic, &reason).await,
+    }
+}
+
+/// What a consumer left, or why it refused: that ends nothing, but what it put
+/// into its outbox is not sent.
+fn unless_refused(context: &Context, handled: Result<Done>) -> Result<Result<Done, String>> {
+    match handled {
         Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::BadPayload) => {
             context.take_outbox();
-            return refuse(&topic, &error.to_string()).await;
+            let reason = error.to_string();
+            tracing::debug!(reason, "a consumer refused");
+            Ok(Err(reason))
         }
-        done => done?,
-    };
-    if topic.finished(done).await? {
-        end(&mut consumer, &topic).await?;
+        done => done.map(Ok),
     }
-    Ok(())
 }
 
 /// What answers a message to another topic, of which there is only the
@@ -178,20 +187,31 @@ fn elsewhere(incoming: &Incoming<'_>, topic: &Topic) -> Result<Option<Reply>> {
 }
 
 async fn refuse(topic: &Topic, reason: &str) -> Result {
-    tracing::debug!(reason, "a consumer refused");
-    let error = ("error".into(), wire::reason(reason));
-    topic.finished(Done::answered(error, false)).await.map(drop)
+    topic.answered("error".into(), wire::reason(reason)).await
+}
+
+/// Does what a consumer left that has returned.
+async fn finish<C: TopicConsumer>(consumer: &mut C, done: Done, topic: &Topic) -> Result {
+    if topic.finished(done).await? {
+        end(consumer, TerminateReason::Stopped, topic).await?;
+    }
+    Ok(())
 }
 
 /// The topic is over: so is the connection, unless it has other streams.
-async fn end<C: TopicConsumer>(consumer: &mut C, topic: &Topic) -> Result {
+async fn end<C: TopicConsumer>(consumer: &mut C, reason: TerminateReason, topic: &Topic) -> Result {
     let context = topic.context();
+    leave_group(context, GroupName::topic(topic.name())).await?;
+    context.keep_session(Ok(Bytes::new()));
+    let terminated = Terminated::in_order(reason);
+    if let Err(error) = consumer.terminate(terminated, topic).await {
+        // The topic is over all the same.
+        let (name, error) = (topic.name(), error.chain());
+        tracing::error!(topic = name, error, "a consumer failed at its end");
+    }
     if context.framing().stream.is_none() {
         return topic.socket().close(NORMAL, "").await;
     }
-    leave_group(context, GroupName::topic(topic.name())).await?;
-    context.keep_session(Ok(Bytes::new()));
-    consumer.terminate(Terminated::stopped(), topic).await?;
     // The connection lives, and with it what is not untracked.
     topic.tell_all(changes::<C>(topic).await?).await
 }
@@ -206,17 +226,18 @@ async fn info<C: TopicConsumer>(context: &Context, name: String, event: Applicat
     if context.framing().stream.is_none() && warned(&handled) {
         return Ok(());
     }
-    if topic.finished(handled?).await? {
-        end(&mut consumer, &topic).await?;
+    match unless_refused(context, handled)? {
+        Ok(done) => finish(&mut consumer, done, &topic).await,
+        // There is nobody to tell.
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 async fn terminate<C: TopicConsumer>(context: &Context, name: String, event: &Event) -> Result {
     let Some(mut consumer) = value::<C>(context)? else {
         return Ok(());
     };
-    let Some(terminated) = Terminated::closed(&event.kind) else {
+    let Some(terminated) = Terminated::of_socket(&event.kind) else {
         return Err(context.lacks("end"));
     };
     let topic = Topic::plain(context, name)?;

@@ -87,7 +87,21 @@ impl SocketRef {
         self.reply_payload(topics, status, response).await
     }
 
-    async fn reply_payload(&self, topics: &Topics, status: &str, response: TopicPayload) -> Result {
+    /// Answers with a status and what is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// As [`reply`](Self::reply); bytes cannot go to a plain WebSocket.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have sent the answer or not.
+    pub async fn reply_payload(
+        &self,
+        topics: &Topics,
+        status: &str,
+        response: TopicPayload,
+    ) -> Result {
         let reply = self.message(status, response.into())?;
         held::flush().await;
         let message = Message::Reply(reply);

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use parking_lot::Mutex;
 use serde::Serialize;
 use towpath_layer_core::{
-    Broadcast, ChannelName, DelayKey, GroupChange, GroupName, Reference, Reply, TopicReply,
+    Broadcast, ChannelName, DelayKey, Frame, GroupChange, GroupName, Reference, Reply, TopicReply,
 };
 
 use super::presence::Changes;
@@ -228,6 +228,20 @@ impl Topic {
         payload: &T,
     ) -> Result {
         self.broadcast_payload_from(event, TopicPayload::encode(payload)?)
+            .await
+    }
+
+    /// As [`broadcast_from`](Self::broadcast_from), with bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have reached some nodes.
+    pub async fn broadcast_bytes_from(&self, event: &str, payload: impl Into<Bytes>) -> Result {
+        self.broadcast_payload_from(event, TopicPayload::binary(payload))
             .await
     }
 
@@ -506,19 +520,28 @@ impl Topic {
             stops,
             presences: mut said,
         } = done;
-        if let (Some((status, response)), Some(reference)) = (reply, self.reference.clone()) {
-            said.push(TopicReply::Answer {
-                reference,
-                status,
-                response,
-            });
-        }
+        said.extend(reply.and_then(|(status, response)| self.answer(status, response)));
         let stops = stops || self.stops();
         if stops {
             said.push(TopicReply::Stop);
         }
         self.tell_all(said).await?;
         Ok(stops)
+    }
+
+    /// Answers the client's message, if it waits for that, and nothing else.
+    pub(super) async fn answered(&self, status: ByteString, response: Frame) -> Result {
+        let answer = self.answer(status, response);
+        self.tell_all(answer.into_iter().collect()).await
+    }
+
+    fn answer(&self, status: ByteString, response: Frame) -> Option<TopicReply> {
+        let reference = self.reference.clone()?;
+        Some(TopicReply::Answer {
+            reference,
+            status,
+            response,
+        })
     }
 
     pub(super) fn stops(&self) -> bool {

@@ -3,15 +3,16 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use towpath_layer_core::{Broadcast, Frame, GroupName, Handshake, Reply, TopicReply};
+use towpath_layer_core::{Broadcast, EventKind, Frame, GroupName, Handshake, Reply, TopicReply};
 use towpath_worker::{
     Answer, Demultiplexer, Error, Groups, Info, Joined, Result, Router, SocketRef, States,
-    Terminated, Topic, TopicConsumer, TopicPayload, Topics, WorkerConfig, demultiplexer, topics,
+    TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload, Topics, WorkerConfig,
+    demultiplexer, topics,
 };
 
 use crate::stage::{Peer, Stage, Turn};
 use crate::streams::frame;
-use crate::topics::{Notes, UserSocket, text};
+use crate::topics::{Notes, UserSocket, answer, said, text};
 
 #[derive(Serialize, Deserialize)]
 struct Room {
@@ -19,6 +20,9 @@ struct Room {
     said: u32,
     kept: Option<SocketRef>,
 }
+
+/// What a route assigns.
+struct Seats(u32);
 
 #[derive(Deserialize)]
 struct Entry {
@@ -83,6 +87,11 @@ impl TopicConsumer for Room {
                 Ok(Answer::none())
             }
             "bytes" => Ok(Answer::bytes("ok", "b")),
+            "stop and refuse" => {
+                topic.stop();
+                Err(Error::rejected("not yet"))
+            }
+            "seats" => Ok(Answer::ok(&topic.assigned::<Seats>().map(|seats| seats.0))),
             "subscribe" => {
                 topic.subscribe("news").await?;
                 Ok(Answer::none())
@@ -94,6 +103,11 @@ impl TopicConsumer for Room {
     async fn handle_info(&mut self, info: Info, topic: &Topic) -> Result {
         match info {
             Info::Event(event) if event.name == "clock" => topic.push("clock", &json!({})).await,
+            Info::Event(event) if event.name == "reject" => {
+                self.said += 1;
+                Err(Error::rejected("not that"))
+            }
+            Info::Event(event) if event.name == "wrong" => Err(Error::bad_payload("not so")),
             Info::Event(event) => Err(Error::unknown_event(&event)),
             _ => Ok(()),
         }
@@ -106,7 +120,12 @@ impl TopicConsumer for Room {
             "{user} {name} {:?} {}",
             terminated.reason, terminated.code
         ));
-        Ok(())
+        match terminated.reason {
+            TerminateReason::Left | TerminateReason::Stopped => {
+                topic.push("you_left", &json!({})).await
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -184,7 +203,29 @@ async fn a_connection_joins_with_the_querys_parameters() {
     assert_eq!(peer.arrivals()[0], "join", "the group is joined first");
     let groups = Groups::new(play.stage.layer.clone());
     let groups = groups.of_connection(peer.channel.clone());
-    assert_eq!(groups.joined().await.unwrap(), [GroupName::topic("room:1")]);
+    let mut joined = groups.joined().await.unwrap();
+    joined.sort();
+    let (topic, id) = (GroupName::topic("room:1"), GroupName::topic("user:ada"));
+    assert_eq!(joined, [topic, id]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_in_the_group_of_its_sockets_id_as_no_stream_is() {
+    let play = Play::path().await;
+    let peer = play.member().await;
+    let groups = Groups::new(play.stage.layer.clone());
+    let id = GroupName::topic("user:ada");
+    let metas = groups.fold(&id, Vec::new(), |mut metas, member| {
+        metas.push(member.meta);
+        std::ops::ControlFlow::Continue(metas)
+    });
+    assert_eq!(metas.await.unwrap(), [GroupName::SOCKET_ID_META]);
+    let topics = Topics::new(play.stage.layer.clone());
+    assert_eq!(topics.disconnect("user:ada").await.unwrap().delivered, 1);
+    let [TopicReply::Broadcast(disconnect)] = &peer.reply().await.topic[..] else {
+        panic!("no broadcast");
+    };
+    assert_eq!(disconnect.event, "disconnect");
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,20 +365,122 @@ async fn what_only_a_socket_with_topics_can_fails() {
 async fn the_end_closes_the_connection_after_the_answer() {
     let play = Play::path().await;
     let close = v1("phx_close", "null", "{}");
-    for (event, response) in [("end", "\"bye\""), ("phx_leave", "{}")] {
+    for (event, response, reason) in [("end", "\"bye\"", "Stopped"), ("phx_leave", "{}", "Left")] {
         let mut peer = play.member().await;
         let sent = format!(r#"{{"event":"{event}","ref":"1"}}"#);
         let turn = peer.text(&sent).await.done();
-        assert_eq!(turn.texts(), [&ok("\"1\"", response), &close]);
+        let last = v1("you_left", "null", "{}");
+        assert_eq!(turn.texts(), [&ok("\"1\"", response), &close, &last]);
         assert_eq!(turn.closed(), Some((1000, String::new())));
         peer.disconnect(1000).await.done();
+        let ended = format!("ada room:1 {reason} 1000");
+        assert_eq!(play.notes.take(), [ended], "it ends once");
     }
-    let (_, turn) = play.connect("door=out").await;
+    let (mut peer, turn) = play.connect("user=ada&door=out").await;
     let turn = turn.done();
-    assert_eq!(turn.texts(), [ok("null", r#"{"door":"out"}"#), close]);
+    assert_eq!(turn.texts()[..2], [ok("null", r#"{"door":"out"}"#), close]);
     assert_eq!(turn.closed(), Some((1000, String::new())));
-    let ended = "ada room:1 Closed 1000";
-    assert_eq!(play.notes.take(), [ended, ended]);
+    peer.disconnect(1000).await.done();
+    assert_eq!(play.notes.take(), ["ada room:1 Stopped 1000"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_by_itself_says_why() {
+    let play = Play::path().await;
+    for (code, reason, ended) in [
+        (1006, "", "Closed 1006"),
+        (1001, "disconnected", "Disconnected 1001"),
+        (1012, "the server restarts", "Draining 1012"),
+        (1011, "internal error 7f", "Crashed(\"7f\") 1011"),
+    ] {
+        let mut peer = play.member().await;
+        let reason = reason.into();
+        let gone = EventKind::Disconnect { code, reason };
+        peer.event(gone).await.done();
+        assert_eq!(play.notes.take(), [format!("ada room:1 {ended}")]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_undoes_a_stop() {
+    let play = Play::path().await;
+    let mut peer = play.member().await;
+    let turn = peer.text(r#"{"event":"stop and refuse","ref":"1"}"#).await;
+    let turn = turn.done();
+    assert_eq!(turn.texts(), [error("\"1\"", "not yet")]);
+    assert_eq!(turn.closed(), None);
+    let turn = peer.text(r#"{"event":"count","ref":"2"}"#).await.done();
+    assert_eq!(turn.texts(), [ok("\"2\"", "1")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_that_no_client_said_ends_nothing() {
+    let play = Play::of(
+        Router::new()
+            .route("/rooms/{room}", Room::websocket("room:{room}"))
+            .route(
+                "/all",
+                demultiplexer().stream("one", Room::websocket("room:1")),
+            ),
+    )
+    .await;
+    let (mut peer, mut all) = (play.member().await, play.stage.peer("/all"));
+    let handshake = Handshake {
+        query_string: "user=ada&door=front".into(),
+        ..Handshake::default()
+    };
+    all.connect_with(handshake).await.done();
+    for peer in [&mut peer, &mut all] {
+        for event in ["reject", "wrong"] {
+            let before = peer.session.clone();
+            let turn = peer.application(event, &()).await.done();
+            assert!(turn.texts().is_empty(), "{event}: {:?}", turn.texts());
+            assert_eq!((turn.closed(), &peer.session), (None, &before), "{event}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_assigns_a_value_to_its_topics() {
+    let streams = demultiplexer()
+        .stream("hall", Room::websocket_with("hall:1", Seats(500)))
+        .stream("room", Room::websocket("room:1"));
+    let router = Router::new()
+        .socket(
+            "/socket",
+            topics::<UserSocket>()
+                .topic_with::<Room>("hall:*", Seats(300))
+                .topic::<Room>("room:*"),
+        )
+        .route(
+            "/rooms/{room}",
+            Room::websocket_with("room:{room}", Seats(7)),
+        )
+        .route("/streams", streams);
+    let play = Play::of(router).await;
+    let seats = r#"{"event":"seats","ref":"1"}"#;
+    let mut peer = play.member().await;
+    let turn = peer.text(seats).await.done();
+    assert_eq!(turn.texts(), [ok("\"1\"", "7")]);
+    let mut root = play.stage.peer("/socket");
+    root.connect().await.done();
+    for (topic, seats) in [("hall:1", json!(300)), ("room:1", json!(null))] {
+        let mut member = play.stage.topic("/socket", topic);
+        member.join(&root, r#"{"door":"front"}"#).await.done();
+        let turn = member.push("seats", "{}").await.done();
+        said(&turn, &[answer("ok", &seats)]);
+    }
+    let mut peer = play.stage.peer("/streams");
+    let handshake = Handshake {
+        query_string: "door=front".into(),
+        ..Handshake::default()
+    };
+    peer.connect_with(handshake).await.done();
+    for (stream, topic, said) in [("hall", "hall:1", "500"), ("room", "room:1", "null")] {
+        let turn = peer.text(&frame(stream, seats)).await.done();
+        let answer = ok("\"1\"", said).replace("room:1", topic);
+        assert_eq!(turn.texts(), [frame(stream, &answer)]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -434,13 +577,15 @@ async fn the_end_of_a_stream_leaves_the_others() {
         .done();
     let close = v1("phx_close", "null", "{}");
     let answer = ok("\"1\"", "\"bye\"");
-    assert_eq!(turn.texts(), [frame("one", &answer), frame("one", &close)]);
+    let last = v1("you_left", "null", "{}");
+    let told = [&answer, &close, &last].map(|text| frame("one", text));
+    assert_eq!(turn.texts(), told);
     assert_eq!(turn.closed(), None);
     let groups = Groups::new(play.stage.layer.clone()).of_connection(peer.channel.clone());
-    assert_eq!(
-        groups.joined().await.unwrap(),
-        [GroupName::topic("room:two")]
-    );
+    let mut joined = groups.joined().await.unwrap();
+    joined.sort();
+    let id = GroupName::topic("user:ada");
+    assert_eq!(joined, [GroupName::topic("room:two"), id]);
     let count = r#"{"event":"count","ref":"1"}"#;
     let turn = peer.text(&frame("one", count)).await.done();
     assert_eq!(
@@ -452,6 +597,11 @@ async fn the_end_of_a_stream_leaves_the_others() {
     peer.disconnect(1001).await.done();
     let ended = ["ada room:1 Stopped 1000", "ada room:two Closed 1001"];
     assert_eq!(play.notes.take(), ended);
+
+    let (mut peer, _) = play.connect("user=ada&door=front").await;
+    let leave = r#"{"event":"phx_leave","ref":"1"}"#;
+    peer.text(&frame("one", leave)).await.done();
+    assert_eq!(play.notes.take(), ["ada room:1 Left 1000"]);
 }
 
 #[tokio::test(start_paused = true)]
