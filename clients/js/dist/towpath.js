@@ -177,12 +177,15 @@ class Resume {
     }
     /** A frame of a plain socket or a stream has come; says what `joined` says. */
     sawFrame(frame) {
-        const payload = isRecord(frame) ? frame["payload"] : undefined;
-        if (isRecord(payload) && "response" in payload)
-            return this.joined(payload["response"]);
+        if (!isRecord(frame))
+            return false;
+        const { event, ref, payload } = frame;
+        // The join is not sent, so its answer answers nothing.
+        if (event === EVENT.reply && ref === null)
+            return this.joined(replyIn(payload).response);
         this.saw(payload);
         this.saw(frame);
-        return isRecord(frame) && (frame["resync"] === true || (isRecord(payload) && payload["resync"] === true));
+        return false;
     }
 }
 function idIn(value) {
@@ -190,7 +193,39 @@ function idIn(value) {
     return typeof id === "string" ? id : null;
 }
 
+/** The pushes of one channel that wait for its topic to be joined. The channels of a socket share a budget. */
+class WaitingPushes {
+    #budget;
+    #all = [];
+    constructor(budget) {
+        this.#budget = budget;
+    }
+    /** Adds one, or says that there is no room for it. */
+    add(push, payload) {
+        if (!this.#budget.take())
+            return false;
+        this.#all.push({ push, payload });
+        return true;
+    }
+    /** Takes one out, if it is there. */
+    remove(push) {
+        const at = this.#all.findIndex((it) => it.push === push);
+        if (at < 0)
+            return;
+        this.#all.splice(at, 1);
+        this.#budget.give(1);
+    }
+    /** Takes all out, oldest first. */
+    take() {
+        const all = this.#all;
+        this.#all = [];
+        this.#budget.give(all.length);
+        return all;
+    }
+}
+
 const UNMATCHED_TOPIC = "unmatched topic";
+const CLOSED = "the channel is closed";
 /**
  * A topic that is joined, or will be again as soon as it can. After a lost
  * connection, a crash on the server or a join that failed it joins again by
@@ -209,10 +244,11 @@ class Channel {
     #resyncs = new Listeners();
     /** What was sent and is not answered, by its reference. */
     #sent = new Map();
-    /** What waits for the topic to be joined. */
-    #waiting = [];
+    #waiting;
+    #leave = null;
     #state = "closed";
     #joinedOnce = false;
+    #joinedAtMs = 0;
     #timeoutMs;
     #rejoin;
     /** @internal */
@@ -220,6 +256,7 @@ class Channel {
         this.topic = topic;
         this.#params = params;
         this.#host = host;
+        this.#waiting = new WaitingPushes(host.waiting);
         this.#timeoutMs = host.timeoutMs;
         this.#backoff = host.rejoinBackoff();
     }
@@ -237,7 +274,8 @@ class Channel {
     /**
      * Joins. The params are sent along with each join and are made anew for each
      * if they are a function; if the topic keeps a history they name the last
-     * message that was seen, and what was missed follows the answer.
+     * message that was seen, and what was missed follows the answer. If the channel
+     * ends before there is an answer, that is `error`.
      */
     join(timeoutMs = this.#timeoutMs) {
         if (this.#joinedOnce)
@@ -250,7 +288,8 @@ class Channel {
     /**
      * Says something to the topic: a JSON value, or bytes (`ArrayBuffer`, `Uint8Array`…).
      * Until the topic is joined it waits; what waits for longer than its timeout
-     * is not sent. If too much waits, the answer is at once `error`.
+     * is not sent. If too much waits, or the payload cannot be written as a frame,
+     * the answer is at once `error`.
      */
     push(event, payload = {}, timeoutMs = this.#timeoutMs) {
         if (!this.#joinedOnce)
@@ -260,20 +299,26 @@ class Channel {
         if (this.#state === "joined" && this.#host.isOpen)
             this.#send(push, payload);
         else if (this.#state === "leaving" || this.#state === "closed")
-            refuse(push, "the channel is closed");
-        else if (this.#host.waiting.take())
-            this.#waiting.push({ push, payload });
-        else
+            refuse(push, CLOSED);
+        else if (!this.#waiting.add(push, payload)) {
             refuse(push, `more than ${this.#host.waiting.max} messages wait for a connection`);
+        }
         return push;
     }
     /** Leaves. The channel is not used any more then; another one may join the topic. */
     leave(timeoutMs = this.#timeoutMs) {
+        if (this.#leave !== null)
+            return this.#leave;
         const push = new Push(EVENT.leave);
+        if (this.#state === "closed") {
+            push.settle("ok", {});
+            return push;
+        }
+        this.#leave = push;
         const wasThere = this.#host.isOpen && (this.#state === "joined" || this.#state === "joining");
         clearTimeout(this.#rejoin);
-        this.#join.cancel();
         this.#state = "leaving";
+        this.#endJoin();
         for (const status of ["ok", "error", "timeout"])
             push.receive(status, () => this.#close());
         push.begin(timeoutMs, () => this.#expired(push));
@@ -314,7 +359,9 @@ class Channel {
     /** @internal A message of the topic has come. */
     received(message) {
         const { joinRef, ref, event, payload } = message;
-        if (this.#state === "closed" || (joinRef !== null && joinRef !== this.joinRef))
+        if (this.#state === "closed" || this.#state === "errored")
+            return;
+        if (joinRef !== null && joinRef !== this.joinRef)
             return;
         if (event === EVENT.reply)
             this.#answered(ref, joinRef, replyIn(payload));
@@ -322,7 +369,9 @@ class Channel {
             this.#close();
         else if (event === EVENT.error)
             this.#failed(payload);
-        else {
+        // What is said to all before this join is answered was meant for an earlier
+        // one; if it counted as seen, the answer would skip what came before it.
+        else if (this.#state !== "joining" || joinRef !== null) {
             this.#resume.saw(payload);
             this.#listeners.get(event)?.emit(payload);
         }
@@ -349,10 +398,17 @@ class Channel {
             return;
         const ref = this.#host.nextRef();
         this.#join.ref = ref;
+        try {
+            this.#host.send({ joinRef: ref, ref, topic: this.topic, event: EVENT.join, payload: this.#joinPayload() });
+        }
+        catch (error) {
+            this.#joinAnswered({ status: "error", response: { reason: String(error) } });
+        }
+    }
+    #joinPayload() {
         const params = typeof this.#params === "function" ? this.#params() : this.#params;
         const { lastSeenId } = this;
-        const payload = lastSeenId === null ? params : { ...params, [LAST_SEEN_ID]: lastSeenId };
-        this.#host.send({ joinRef: ref, ref, topic: this.topic, event: EVENT.join, payload });
+        return lastSeenId === null ? params : { ...params, [LAST_SEEN_ID]: lastSeenId };
     }
     #joinExpired() {
         if (this.#state === "joining") {
@@ -387,15 +443,24 @@ class Channel {
             return;
         }
         this.#state = "joined";
-        this.#backoff.reset();
+        this.#joinedAtMs = Date.now();
         const resync = this.#resume.joined(response);
+        // Before the callbacks push something, which came later.
+        this.#sendWaiting();
+        if (this.#state !== "joined")
+            return;
         this.#join.settle(status, response);
         if (resync)
             this.#resyncs.emit(response);
-        const waiting = this.#takeWaiting();
-        for (const { push, payload } of waiting)
-            if (!push.isSettled)
+    }
+    /** Sends what waits, unless the channel ends on the way. */
+    #sendWaiting() {
+        for (const { push, payload } of this.#waiting.take()) {
+            if (this.#state === "joined")
                 this.#send(push, payload);
+            else
+                refuse(push, CLOSED);
+        }
     }
     #retryJoin() {
         this.#state = "errored";
@@ -412,6 +477,10 @@ class Channel {
             this.#close();
             return;
         }
+        // A topic that crashes as soon as it is joined is not joined at once again and again.
+        const held = this.#state === "joined" && Date.now() - this.#joinedAtMs >= this.#host.stableMs;
+        if (held)
+            this.#backoff.reset();
         this.#retryJoin();
         this.#loseSent();
         this.#errors.emit(reason);
@@ -421,26 +490,37 @@ class Channel {
             return;
         this.#state = "closed";
         clearTimeout(this.#rejoin);
-        this.#join.cancel();
         this.#host.forget(this);
+        this.#endJoin();
         this.#loseSent();
-        for (const { push } of this.#takeWaiting())
-            if (!push.isSettled)
-                refuse(push, "the channel is closed");
+        for (const { push } of this.#waiting.take())
+            refuse(push, CLOSED);
         this.#closed.emit();
+    }
+    /** Nobody waits any longer for the join's answer. */
+    #endJoin() {
+        if (!this.#join.isSettled)
+            refuse(this.#join, CLOSED);
     }
     #send(push, payload) {
         const ref = this.#host.nextRef();
         push.ref = ref;
         this.#sent.set(ref, push);
-        const sent = this.#host.send({ joinRef: this.joinRef, ref, topic: this.topic, event: push.event, payload });
-        if (sent)
-            return;
+        let reason = "the connection takes no more for now";
+        try {
+            if (this.#host.send({ joinRef: this.joinRef, ref, topic: this.topic, event: push.event, payload }))
+                return;
+        }
+        catch (error) {
+            reason = String(error);
+        }
         this.#sent.delete(ref);
-        refuse(push, "the connection takes no more for now");
+        refuse(push, reason);
     }
     #expired(push) {
-        if (push.ref !== null)
+        if (push.ref === null)
+            this.#waiting.remove(push);
+        else
             this.#sent.delete(push.ref);
         push.settle("timeout", {});
     }
@@ -450,12 +530,6 @@ class Channel {
         this.#sent.clear();
         for (const push of lost)
             push.settle("timeout", {});
-    }
-    #takeWaiting() {
-        const waiting = this.#waiting;
-        this.#waiting = [];
-        this.#host.waiting.give(waiting.length);
-        return waiting;
     }
 }
 function refuse(push, reason) {
@@ -632,6 +706,8 @@ function onWake(listener) {
     };
 }
 
+/** So long a connection has to be open to count as a success, unless something else is said. */
+const STABLE_MS = 5_000;
 const CODE_NORMAL = 1000;
 /** The application says that who is connected may not be. */
 const CODE_NOT_PERMITTED = 4403;
@@ -654,7 +730,7 @@ class Connection {
         this.#options = {
             reconnectBaseMs: options.reconnectBaseMs ?? 500,
             reconnectMaxMs: options.reconnectMaxMs ?? 30_000,
-            stableMs: options.stableMs ?? 5_000,
+            stableMs: options.stableMs ?? STABLE_MS,
             openTimeoutMs: options.openTimeoutMs ?? 10_000,
             bufferedBytesMax: options.bufferedBytesMax ?? 8 * 1024 * 1024,
             reconnects: options.reconnects ?? (({ code }) => code !== CODE_NORMAL && code !== CODE_NOT_PERMITTED),
@@ -679,12 +755,12 @@ class Connection {
             this.#stopWaking = onWake(() => this.#wake());
         this.#begin();
     }
-    /** Ends it for good, until the next `connect`. */
+    /** Ends it for good, until the next `connect`. Throws, and ends nothing, if the code may not be sent. */
     disconnect(code, reason) {
-        this.#stopWaking();
-        this.#leave("idle");
         this.#transport?.close(code, reason);
         this.#transport = null;
+        this.#stopWaking();
+        this.#leave("idle");
     }
     /** Ends the present transport because something is wrong with it, and comes back. */
     drop(code, reason) {
@@ -702,6 +778,11 @@ class Connection {
             return false;
         transport.send(frame);
         return true;
+    }
+    /** Sends frames that were taken while it was not open, however many they are. */
+    flush(frames) {
+        for (const frame of frames)
+            this.#transport?.send(frame);
     }
     #begin() {
         this.#leave("connecting");
@@ -734,7 +815,10 @@ class Connection {
         if (opened && Date.now() - this.#openedAtMs >= this.#options.stableMs)
             this.#backoff.reset();
         const closed = { code, reason, opened };
-        const returns = this.#options.reconnects(closed);
+        let returns = true;
+        shielded(() => {
+            returns = this.#options.reconnects(closed);
+        });
         this.#transport = null;
         this.#leave(returns ? "waiting" : "idle");
         if (returns)
@@ -857,8 +941,10 @@ class Heartbeat {
         clearTimeout(this.#timer);
         this.#asking = false;
     }
-    /** Asks at once. */
+    /** Asks at once, unless an answer is awaited anyway: that is not put off. */
     askNow(timeoutMs = this.#options.timeoutMs) {
+        if (this.#asking)
+            return;
         this.stop();
         this.#asking = true;
         this.#timer = setTimeout(() => {
@@ -896,8 +982,8 @@ class WebSocketTransport {
         this.#socket.send(frame);
     }
     close(code, reason) {
-        this.#end();
         this.#socket.close(code, reason);
+        this.#end();
     }
     #end() {
         const events = this.#events;
@@ -951,6 +1037,7 @@ class PlainSocket {
     /**
      * Sends a JSON value, or bytes. While there is no connection it waits. Says
      * `false` if it was refused: too much waits already, or `connect` was not called.
+     * Throws a `TypeError` if it is neither.
      */
     send(message) {
         const frame = frameOf(message);
@@ -987,8 +1074,7 @@ class PlainSocket {
         return {
             opened: () => {
                 this.#heartbeat?.start();
-                for (const frame of this.#waiting.take())
-                    this.#connection.send(frame);
+                this.#connection.flush(this.#waiting.take());
                 this.#opened.emit();
             },
             frame: (frame) => this.#received(frame),
@@ -1021,7 +1107,12 @@ class PlainSocket {
 }
 function frameOf(message) {
     const bytes = bytesOf(message);
-    return bytes === undefined ? JSON.stringify(message) : bytes.slice().buffer;
+    if (bytes !== undefined)
+        return bytes.slice().buffer;
+    const text = JSON.stringify(message);
+    if (text === undefined)
+        throw new TypeError(`${String(message)}: expected a JSON value, or bytes`);
+    return text;
 }
 
 /** The payload of `presence_state`, or a half of a `presence_diff`, as a map. */
@@ -1091,6 +1182,8 @@ class Presence {
     /** The join whose state has come. */
     #joinRef = null;
     #pending = [];
+    /** The join that the pending diffs belong to. */
+    #pendingRef = null;
     constructor(channel, { events = { state: "presence_state", diff: "presence_diff" } } = {}) {
         this.#channel = channel;
         channel.on(events.state, (payload) => this.#sawState(payload));
@@ -1119,17 +1212,24 @@ class Presence {
     #sawState(payload) {
         this.#joinRef = this.#channel.joinRef;
         this.#change(applyState(this.#state, entriesIn(payload)));
-        for (const diff of this.#pending.splice(0))
+        for (const diff of this.#takePending())
             this.#apply(diff);
         this.#syncs.emit();
     }
     #sawDiff(payload) {
         if (this.#joinRef === null || this.#joinRef !== this.#channel.joinRef) {
-            this.#pending = [...this.#pending, payload].slice(-PENDING_MAX);
+            this.#pending = [...this.#takePending(), payload].slice(-PENDING_MAX);
             return;
         }
         this.#apply(payload);
         this.#syncs.emit();
+    }
+    /** The diffs of the present join. Those of an earlier one are older than the state that follows. */
+    #takePending() {
+        const pending = this.#pendingRef === this.#channel.joinRef ? this.#pending : [];
+        this.#pendingRef = this.#channel.joinRef;
+        this.#pending = [];
+        return pending;
     }
     #apply(diff) {
         const { joins, leaves } = isRecord(diff) ? diff : {};
@@ -1184,58 +1284,71 @@ class Budget {
 
 /** So many lines of a batch are taken by a server. */
 const LINES_MAX = 100;
-const BATCH_CHARACTERS_MAX = 1024 * 1024;
+/** A request of one MiB is refused by some servers. */
+const BATCH_BYTES_MAX = 1_000_000;
 /** The frames that wait to be posted: one line each, text as it is, bytes in base64. */
 class LongPollOutbox {
     #lines = [];
-    #size = 0;
-    /** What waits, in characters. */
-    get size() {
-        return this.#size;
+    #bytes = 0;
+    /** What waits, in bytes. */
+    get bytes() {
+        return this.#bytes;
     }
     /** Whether nothing waits. */
     get isEmpty() {
         return this.#lines.length === 0;
     }
     add(frame) {
-        const line = typeof frame === "string" ? frame : encodeBase64(new Uint8Array(frame));
-        this.#lines.push(line);
-        this.#size += line.length;
+        const text = typeof frame === "string" ? frame : encodeBase64(new Uint8Array(frame));
+        // One more for the end of the line.
+        const bytes = new TextEncoder().encode(text).length + 1;
+        this.#lines.push({ text, bytes });
+        this.#bytes += bytes;
     }
     /** Takes out as many lines as go with one request, and at least one. */
     batch() {
         let count = 0;
-        let size = 0;
+        let bytes = 0;
         for (const line of this.#lines.slice(0, LINES_MAX)) {
-            if (count > 0 && size + line.length > BATCH_CHARACTERS_MAX)
+            if (count > 0 && bytes + line.bytes > BATCH_BYTES_MAX)
                 break;
             count += 1;
-            size += line.length;
+            bytes += line.bytes;
         }
-        this.#size -= size;
-        return this.#lines.splice(0, count).join("\n");
+        this.#bytes -= bytes;
+        const batch = this.#lines.splice(0, count);
+        return batch.map((it) => it.text).join("\n");
+    }
+    /** Drops what waits. */
+    clear() {
+        this.#lines = [];
+        this.#bytes = 0;
     }
 }
 
 const CODE_FORBIDDEN = 1008;
 const CODE_FAILED = 1011;
 const CODE_GONE = 3410;
+/** A request that brings no message lasts at least so long, however fast the server answers. */
+const EMPTY_POLL_MS = 100;
 /** Requests that wait for messages, and others that bring some, for where WebSockets do not get through. */
 class LongPollTransport {
     needsHeartbeat = false;
     #options;
     #outbox = new LongPollOutbox();
-    #abort = new AbortController();
+    #reading = new AbortController();
+    #writing = new AbortController();
     #events;
     #token = null;
     #posting = false;
+    #lastPosts;
     constructor(options, events) {
         this.#options = options;
         this.#events = events;
-        void this.#guarded(() => this.#poll());
+        void this.#guarded(() => this.#poll(), this.#reading.signal);
     }
     get bufferedBytes() {
-        return this.#outbox.size;
+        return this.#outbox.bytes;
     }
     send(frame) {
         this.#outbox.add(frame);
@@ -1243,20 +1356,28 @@ class LongPollTransport {
             return;
         this.#posting = true;
         // What is sent in one turn goes with one request.
-        queueMicrotask(() => void this.#guarded(() => this.#post()));
+        queueMicrotask(() => void this.#guarded(() => this.#post(), this.#writing.signal));
     }
     close() {
-        this.#end();
+        this.#events = null;
+        this.#reading.abort();
+        // What was sent before still goes out, as it does over a WebSocket, but not for ever.
+        if (!this.#posting)
+            return;
+        this.#lastPosts = setTimeout(() => this.#end(), this.#options.requestTimeoutMs);
     }
     async #poll() {
         while (this.#events !== null) {
-            const { status, token, messages } = await this.#request("GET", {}, null);
+            const begunAtMs = Date.now();
+            const { status, token, messages } = await this.#request("GET", {}, null, this.#reading.signal);
             if (status === 410)
                 this.#opened(token);
-            else if (status === 200)
-                this.#deliver(messages);
-            else if (status !== 204)
+            else if (this.#token === null || (status !== 200 && status !== 204))
                 this.#fail(status);
+            else if (messages.length > 0)
+                this.#deliver(messages);
+            else
+                await pause(begunAtMs + EMPTY_POLL_MS - Date.now());
         }
     }
     /** The session is there, or, if there was one, it is gone. */
@@ -1273,15 +1394,16 @@ class LongPollTransport {
             this.#events?.frame(message.startsWith("[") ? message : decodeBase64(message));
     }
     async #post() {
-        while (this.#events !== null && !this.#outbox.isEmpty) {
-            const body = this.#outbox.batch();
-            const { status } = await this.#request("POST", { "content-type": "application/x-ndjson" }, body);
+        const headers = { "content-type": "application/x-ndjson" };
+        while (!this.#outbox.isEmpty) {
+            const { status } = await this.#request("POST", { ...headers }, this.#outbox.batch(), this.#writing.signal);
             if (status !== 200)
                 this.#fail(status);
         }
         this.#posting = false;
+        clearTimeout(this.#lastPosts);
     }
-    async #request(method, headers, body) {
+    async #request(method, headers, body, ended) {
         const { address, authToken, requestTimeoutMs } = this.#options;
         if (this.#token !== null)
             headers["x-phoenix-longpoll-token"] = this.#token;
@@ -1290,22 +1412,24 @@ class LongPollTransport {
         const limit = new AbortController();
         const stop = () => limit.abort();
         const timer = setTimeout(stop, requestTimeoutMs);
-        this.#abort.signal.addEventListener("abort", stop);
+        ended.addEventListener("abort", stop);
         try {
             const response = await fetch(address, { method, headers, body, signal: limit.signal, cache: "no-store" });
             return answerIn(response.status, await response.json());
         }
         finally {
             clearTimeout(timer);
-            this.#abort.signal.removeEventListener("abort", stop);
+            ended.removeEventListener("abort", stop);
         }
     }
-    /** Runs `work`. Whatever goes wrong in it is the end of the connection. */
-    async #guarded(work) {
+    /** Runs `work`. Whatever goes wrong in it is the end of the connection, unless it was `ended` from here. */
+    async #guarded(work, ended) {
         try {
             await work();
         }
         catch (error) {
+            if (ended.aborted)
+                return;
             this.#end()?.closed(CODE_ABNORMAL, error instanceof Error ? error.message : "the request failed");
         }
     }
@@ -1318,12 +1442,19 @@ class LongPollTransport {
         else
             events?.closed(CODE_FAILED, `the server answered ${status}`);
     }
+    /** Ends what goes on, and drops what waits. */
     #end() {
         const events = this.#events;
         this.#events = null;
-        this.#abort.abort();
+        this.#outbox.clear();
+        this.#reading.abort();
+        this.#writing.abort();
+        clearTimeout(this.#lastPosts);
         return events;
     }
+}
+function pause(ms) {
+    return new Promise((resolve) => setTimeout(resolve, ms));
 }
 /** The body says what the status is; one without a word of it is as HTTP says. */
 function answerIn(httpStatus, body) {
@@ -1467,11 +1598,13 @@ class Socket {
     #channelHost() {
         const connection = this.#connection;
         const { timeoutMs = 10_000, waitingMax = 1_000, rejoinBaseMs = 1_000, rejoinMaxMs = 30_000 } = this.#options;
+        const { stableMs = STABLE_MS } = this.#options;
         return {
             get isOpen() {
                 return connection.isOpen;
             },
             timeoutMs,
+            stableMs,
             waiting: new Budget(waitingMax),
             nextRef: () => this.#nextRef(),
             rejoinBackoff: () => new Backoff({ baseMs: rejoinBaseMs, maxMs: rejoinMaxMs }),
@@ -1520,8 +1653,7 @@ class Socket {
     }
     #takeTopic(channel) {
         for (const other of this.#channels) {
-            const isThere = other.state === "joined" || other.state === "joining";
-            if (other !== channel && other.topic === channel.topic && isThere)
+            if (other !== channel && other.topic === channel.topic)
                 other.leave();
         }
         if (!this.#channels.includes(channel))

@@ -8,6 +8,8 @@ export interface ChannelHost {
   readonly isOpen: boolean;
   /** How long an answer may take, in milliseconds. */
   readonly timeoutMs: number;
+  /** So long a topic has to be joined to count as a success, in milliseconds. */
+  readonly stableMs: number;
   /** What may wait until its topic is joined, over all channels. */
   readonly waiting: Budget;
   nextRef(): string;

@@ -5,11 +5,13 @@ import { EVENT, replyIn, type Message, type Reply } from "./message.js";
 import type { Params } from "./params.js";
 import { Push } from "./push.js";
 import { LAST_SEEN_ID, Resume } from "./resume.js";
+import { WaitingPushes } from "./waiting-pushes.js";
 
 /** How far a channel is. */
 export type ChannelState = "closed" | "joining" | "joined" | "leaving" | "errored";
 
 const UNMATCHED_TOPIC = "unmatched topic";
+const CLOSED = "the channel is closed";
 
 /**
  * A topic that is joined, or will be again as soon as it can. After a lost
@@ -28,10 +30,11 @@ export class Channel {
   readonly #resyncs = new Listeners<[response: unknown]>();
   /** What was sent and is not answered, by its reference. */
   readonly #sent = new Map<string, Push>();
-  /** What waits for the topic to be joined. */
-  #waiting: { push: Push; payload: unknown }[] = [];
+  readonly #waiting: WaitingPushes;
+  #leave: Push | null = null;
   #state: ChannelState = "closed";
   #joinedOnce = false;
+  #joinedAtMs = 0;
   #timeoutMs: number;
   #rejoin: ReturnType<typeof setTimeout> | undefined;
 
@@ -43,6 +46,7 @@ export class Channel {
   ) {
     this.#params = params;
     this.#host = host;
+    this.#waiting = new WaitingPushes(host.waiting);
     this.#timeoutMs = host.timeoutMs;
     this.#backoff = host.rejoinBackoff();
   }
@@ -64,7 +68,8 @@ export class Channel {
   /**
    * Joins. The params are sent along with each join and are made anew for each
    * if they are a function; if the topic keeps a history they name the last
-   * message that was seen, and what was missed follows the answer.
+   * message that was seen, and what was missed follows the answer. If the channel
+   * ends before there is an answer, that is `error`.
    */
   join(timeoutMs = this.#timeoutMs): Push {
     if (this.#joinedOnce) throw new Error(`${this.topic}: a channel is joined once; it joins again by itself`);
@@ -77,26 +82,34 @@ export class Channel {
   /**
    * Says something to the topic: a JSON value, or bytes (`ArrayBuffer`, `Uint8Array`…).
    * Until the topic is joined it waits; what waits for longer than its timeout
-   * is not sent. If too much waits, the answer is at once `error`.
+   * is not sent. If too much waits, or the payload cannot be written as a frame,
+   * the answer is at once `error`.
    */
   push(event: string, payload: unknown = {}, timeoutMs = this.#timeoutMs): Push {
     if (!this.#joinedOnce) throw new Error(`${this.topic}: join it before pushing ${event}`);
     const push = new Push(event);
     push.begin(timeoutMs, () => this.#expired(push));
     if (this.#state === "joined" && this.#host.isOpen) this.#send(push, payload);
-    else if (this.#state === "leaving" || this.#state === "closed") refuse(push, "the channel is closed");
-    else if (this.#host.waiting.take()) this.#waiting.push({ push, payload });
-    else refuse(push, `more than ${this.#host.waiting.max} messages wait for a connection`);
+    else if (this.#state === "leaving" || this.#state === "closed") refuse(push, CLOSED);
+    else if (!this.#waiting.add(push, payload)) {
+      refuse(push, `more than ${this.#host.waiting.max} messages wait for a connection`);
+    }
     return push;
   }
 
   /** Leaves. The channel is not used any more then; another one may join the topic. */
   leave(timeoutMs = this.#timeoutMs): Push {
+    if (this.#leave !== null) return this.#leave;
     const push = new Push(EVENT.leave);
+    if (this.#state === "closed") {
+      push.settle("ok", {});
+      return push;
+    }
+    this.#leave = push;
     const wasThere = this.#host.isOpen && (this.#state === "joined" || this.#state === "joining");
     clearTimeout(this.#rejoin);
-    this.#join.cancel();
     this.#state = "leaving";
+    this.#endJoin();
     for (const status of ["ok", "error", "timeout"]) push.receive(status, () => this.#close());
     push.begin(timeoutMs, () => this.#expired(push));
     if (wasThere) this.#send(push, {});
@@ -138,11 +151,14 @@ export class Channel {
   /** @internal A message of the topic has come. */
   received(message: Message): void {
     const { joinRef, ref, event, payload } = message;
-    if (this.#state === "closed" || (joinRef !== null && joinRef !== this.joinRef)) return;
+    if (this.#state === "closed" || this.#state === "errored") return;
+    if (joinRef !== null && joinRef !== this.joinRef) return;
     if (event === EVENT.reply) this.#answered(ref, joinRef, replyIn(payload));
     else if (event === EVENT.close) this.#close();
     else if (event === EVENT.error) this.#failed(payload);
-    else {
+    // What is said to all before this join is answered was meant for an earlier
+    // one; if it counted as seen, the answer would skip what came before it.
+    else if (this.#state !== "joining" || joinRef !== null) {
       this.#resume.saw(payload);
       this.#listeners.get(event)?.emit(payload);
     }
@@ -168,10 +184,17 @@ export class Channel {
     if (!this.#host.isOpen) return;
     const ref = this.#host.nextRef();
     this.#join.ref = ref;
+    try {
+      this.#host.send({ joinRef: ref, ref, topic: this.topic, event: EVENT.join, payload: this.#joinPayload() });
+    } catch (error) {
+      this.#joinAnswered({ status: "error", response: { reason: String(error) } });
+    }
+  }
+
+  #joinPayload(): Params {
     const params = typeof this.#params === "function" ? this.#params() : this.#params;
     const { lastSeenId } = this;
-    const payload = lastSeenId === null ? params : { ...params, [LAST_SEEN_ID]: lastSeenId };
-    this.#host.send({ joinRef: ref, ref, topic: this.topic, event: EVENT.join, payload });
+    return lastSeenId === null ? params : { ...params, [LAST_SEEN_ID]: lastSeenId };
   }
 
   #joinExpired(): void {
@@ -207,12 +230,21 @@ export class Channel {
       return;
     }
     this.#state = "joined";
-    this.#backoff.reset();
+    this.#joinedAtMs = Date.now();
     const resync = this.#resume.joined(response);
+    // Before the callbacks push something, which came later.
+    this.#sendWaiting();
+    if (this.#state !== "joined") return;
     this.#join.settle(status, response);
     if (resync) this.#resyncs.emit(response);
-    const waiting = this.#takeWaiting();
-    for (const { push, payload } of waiting) if (!push.isSettled) this.#send(push, payload);
+  }
+
+  /** Sends what waits, unless the channel ends on the way. */
+  #sendWaiting(): void {
+    for (const { push, payload } of this.#waiting.take()) {
+      if (this.#state === "joined") this.#send(push, payload);
+      else refuse(push, CLOSED);
+    }
   }
 
   #retryJoin(): void {
@@ -230,6 +262,9 @@ export class Channel {
       this.#close();
       return;
     }
+    // A topic that crashes as soon as it is joined is not joined at once again and again.
+    const held = this.#state === "joined" && Date.now() - this.#joinedAtMs >= this.#host.stableMs;
+    if (held) this.#backoff.reset();
     this.#retryJoin();
     this.#loseSent();
     this.#errors.emit(reason);
@@ -239,25 +274,35 @@ export class Channel {
     if (this.#state === "closed") return;
     this.#state = "closed";
     clearTimeout(this.#rejoin);
-    this.#join.cancel();
     this.#host.forget(this);
+    this.#endJoin();
     this.#loseSent();
-    for (const { push } of this.#takeWaiting()) if (!push.isSettled) refuse(push, "the channel is closed");
+    for (const { push } of this.#waiting.take()) refuse(push, CLOSED);
     this.#closed.emit();
+  }
+
+  /** Nobody waits any longer for the join's answer. */
+  #endJoin(): void {
+    if (!this.#join.isSettled) refuse(this.#join, CLOSED);
   }
 
   #send(push: Push, payload: unknown): void {
     const ref = this.#host.nextRef();
     push.ref = ref;
     this.#sent.set(ref, push);
-    const sent = this.#host.send({ joinRef: this.joinRef, ref, topic: this.topic, event: push.event, payload });
-    if (sent) return;
+    let reason = "the connection takes no more for now";
+    try {
+      if (this.#host.send({ joinRef: this.joinRef, ref, topic: this.topic, event: push.event, payload })) return;
+    } catch (error) {
+      reason = String(error);
+    }
     this.#sent.delete(ref);
-    refuse(push, "the connection takes no more for now");
+    refuse(push, reason);
   }
 
   #expired(push: Push): void {
-    if (push.ref !== null) this.#sent.delete(push.ref);
+    if (push.ref === null) this.#waiting.remove(push);
+    else this.#sent.delete(push.ref);
     push.settle("timeout", {});
   }
 
@@ -266,13 +311,6 @@ export class Channel {
     const lost = [...this.#sent.values()];
     this.#sent.clear();
     for (const push of lost) push.settle("timeout", {});
-  }
-
-  #takeWaiting(): { push: Push; payload: unknown }[] {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#host.waiting.give(waiting.length);
-    return waiting;
   }
 }
 

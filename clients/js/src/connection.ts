@@ -1,7 +1,11 @@
 import { Backoff } from "./backoff.js";
 import type { Frame } from "./codec.js";
+import { shielded } from "./listeners.js";
 import { CODE_ABNORMAL, type Closed, type Transport, type TransportEvents } from "./transport.js";
 import { onWake } from "./wake.js";
+
+/** So long a connection has to be open to count as a success, unless something else is said. */
+export const STABLE_MS = 5_000;
 
 const CODE_NORMAL = 1000;
 /** The application says that who is connected may not be. */
@@ -13,7 +17,7 @@ export interface ConnectionOptions {
   reconnectBaseMs?: number;
   /** The longest wait, in milliseconds; default 30 000. */
   reconnectMaxMs?: number;
-  /** So long it has to be open to count as a success, in milliseconds; default 5 000. */
+  /** So long it, or a topic, has to hold to count as a success, in milliseconds; default 5 000. */
   stableMs?: number;
   /** How long an attempt may take, in milliseconds; default 10 000. */
   openTimeoutMs?: number;
@@ -62,7 +66,7 @@ export class Connection {
     this.#options = {
       reconnectBaseMs: options.reconnectBaseMs ?? 500,
       reconnectMaxMs: options.reconnectMaxMs ?? 30_000,
-      stableMs: options.stableMs ?? 5_000,
+      stableMs: options.stableMs ?? STABLE_MS,
       openTimeoutMs: options.openTimeoutMs ?? 10_000,
       bufferedBytesMax: options.bufferedBytesMax ?? 8 * 1024 * 1024,
       reconnects: options.reconnects ?? (({ code }) => code !== CODE_NORMAL && code !== CODE_NOT_PERMITTED),
@@ -90,12 +94,12 @@ export class Connection {
     this.#begin();
   }
 
-  /** Ends it for good, until the next `connect`. */
+  /** Ends it for good, until the next `connect`. Throws, and ends nothing, if the code may not be sent. */
   disconnect(code: number, reason: string): void {
-    this.#stopWaking();
-    this.#leave("idle");
     this.#transport?.close(code, reason);
     this.#transport = null;
+    this.#stopWaking();
+    this.#leave("idle");
   }
 
   /** Ends the present transport because something is wrong with it, and comes back. */
@@ -112,6 +116,11 @@ export class Connection {
     if (transport.bufferedBytes > this.#options.bufferedBytesMax) return false;
     transport.send(frame);
     return true;
+  }
+
+  /** Sends frames that were taken while it was not open, however many they are. */
+  flush(frames: Frame[]): void {
+    for (const frame of frames) this.#transport?.send(frame);
   }
 
   #begin(): void {
@@ -146,7 +155,10 @@ export class Connection {
     const opened = this.#state === "open";
     if (opened && Date.now() - this.#openedAtMs >= this.#options.stableMs) this.#backoff.reset();
     const closed = { code, reason, opened };
-    const returns = this.#options.reconnects(closed);
+    let returns = true;
+    shielded(() => {
+      returns = this.#options.reconnects(closed);
+    });
     this.#transport = null;
     this.#leave(returns ? "waiting" : "idle");
     if (returns) this.#timer = setTimeout(() => this.#begin(), this.#backoff.next());

@@ -1,6 +1,6 @@
 /** How often it is made sure that somebody is there. */
 export interface HeartbeatOptions {
-  /** Between the last sign of life and the question for another, in milliseconds. */
+  /** Between a sign of life that was asked for and the question for the next, in milliseconds. */
   intervalMs: number;
   /** How long the next sign of life may take from there, in milliseconds. */
   timeoutMs: number;
@@ -31,8 +31,9 @@ export class Heartbeat {
     this.#asking = false;
   }
 
-  /** Asks at once. */
+  /** Asks at once, unless an answer is awaited anyway: that is not put off. */
   askNow(timeoutMs = this.#options.timeoutMs): void {
+    if (this.#asking) return;
     this.stop();
     this.#asking = true;
     this.#timer = setTimeout(() => {

@@ -3,16 +3,17 @@ import type { Frame } from "./codec.js";
 
 /** So many lines of a batch are taken by a server. */
 const LINES_MAX = 100;
-const BATCH_CHARACTERS_MAX = 1024 * 1024;
+/** A request of one MiB is refused by some servers. */
+const BATCH_BYTES_MAX = 1_000_000;
 
 /** The frames that wait to be posted: one line each, text as it is, bytes in base64. */
 export class LongPollOutbox {
-  #lines: string[] = [];
-  #size = 0;
+  #lines: { text: string; bytes: number }[] = [];
+  #bytes = 0;
 
-  /** What waits, in characters. */
-  get size(): number {
-    return this.#size;
+  /** What waits, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Whether nothing waits. */
@@ -21,21 +22,30 @@ export class LongPollOutbox {
   }
 
   add(frame: Frame): void {
-    const line = typeof frame === "string" ? frame : encodeBase64(new Uint8Array(frame));
-    this.#lines.push(line);
-    this.#size += line.length;
+    const text = typeof frame === "string" ? frame : encodeBase64(new Uint8Array(frame));
+    // One more for the end of the line.
+    const bytes = new TextEncoder().encode(text).length + 1;
+    this.#lines.push({ text, bytes });
+    this.#bytes += bytes;
   }
 
   /** Takes out as many lines as go with one request, and at least one. */
   batch(): string {
     let count = 0;
-    let size = 0;
+    let bytes = 0;
     for (const line of this.#lines.slice(0, LINES_MAX)) {
-      if (count > 0 && size + line.length > BATCH_CHARACTERS_MAX) break;
+      if (count > 0 && bytes + line.bytes > BATCH_BYTES_MAX) break;
       count += 1;
-      size += line.length;
+      bytes += line.bytes;
     }
-    this.#size -= size;
-    return this.#lines.splice(0, count).join("\n");
+    this.#bytes -= bytes;
+    const batch = this.#lines.splice(0, count);
+    return batch.map((it) => it.text).join("\n");
+  }
+
+  /** Drops what waits. */
+  clear(): void {
+    this.#lines = [];
+    this.#bytes = 0;
   }
 }

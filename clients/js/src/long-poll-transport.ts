@@ -7,6 +7,8 @@ import { CODE_ABNORMAL, type Transport, type TransportEvents } from "./transport
 const CODE_FORBIDDEN = 1008;
 const CODE_FAILED = 1011;
 const CODE_GONE = 3410;
+/** A request that brings no message lasts at least so long, however fast the server answers. */
+const EMPTY_POLL_MS = 100;
 
 interface Answer {
   status: number;
@@ -29,19 +31,21 @@ export class LongPollTransport implements Transport {
   readonly needsHeartbeat = false;
   readonly #options: LongPollOptions;
   readonly #outbox = new LongPollOutbox();
-  readonly #abort = new AbortController();
+  readonly #reading = new AbortController();
+  readonly #writing = new AbortController();
   #events: TransportEvents | null;
   #token: string | null = null;
   #posting = false;
+  #lastPosts: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: LongPollOptions, events: TransportEvents) {
     this.#options = options;
     this.#events = events;
-    void this.#guarded(() => this.#poll());
+    void this.#guarded(() => this.#poll(), this.#reading.signal);
   }
 
   get bufferedBytes(): number {
-    return this.#outbox.size;
+    return this.#outbox.bytes;
   }
 
   send(frame: Frame): void {
@@ -49,19 +53,25 @@ export class LongPollTransport implements Transport {
     if (this.#posting) return;
     this.#posting = true;
     // What is sent in one turn goes with one request.
-    queueMicrotask(() => void this.#guarded(() => this.#post()));
+    queueMicrotask(() => void this.#guarded(() => this.#post(), this.#writing.signal));
   }
 
   close(): void {
-    this.#end();
+    this.#events = null;
+    this.#reading.abort();
+    // What was sent before still goes out, as it does over a WebSocket, but not for ever.
+    if (!this.#posting) return;
+    this.#lastPosts = setTimeout(() => this.#end(), this.#options.requestTimeoutMs);
   }
 
   async #poll(): Promise<void> {
     while (this.#events !== null) {
-      const { status, token, messages } = await this.#request("GET", {}, null);
+      const begunAtMs = Date.now();
+      const { status, token, messages } = await this.#request("GET", {}, null, this.#reading.signal);
       if (status === 410) this.#opened(token);
-      else if (status === 200) this.#deliver(messages);
-      else if (status !== 204) this.#fail(status);
+      else if (this.#token === null || (status !== 200 && status !== 204)) this.#fail(status);
+      else if (messages.length > 0) this.#deliver(messages);
+      else await pause(begunAtMs + EMPTY_POLL_MS - Date.now());
     }
   }
 
@@ -80,36 +90,43 @@ export class LongPollTransport implements Transport {
   }
 
   async #post(): Promise<void> {
-    while (this.#events !== null && !this.#outbox.isEmpty) {
-      const body = this.#outbox.batch();
-      const { status } = await this.#request("POST", { "content-type": "application/x-ndjson" }, body);
+    const headers = { "content-type": "application/x-ndjson" };
+    while (!this.#outbox.isEmpty) {
+      const { status } = await this.#request("POST", { ...headers }, this.#outbox.batch(), this.#writing.signal);
       if (status !== 200) this.#fail(status);
     }
     this.#posting = false;
+    clearTimeout(this.#lastPosts);
   }
 
-  async #request(method: string, headers: Record<string, string>, body: string | null): Promise<Answer> {
+  async #request(
+    method: string,
+    headers: Record<string, string>,
+    body: string | null,
+    ended: AbortSignal,
+  ): Promise<Answer> {
     const { address, authToken, requestTimeoutMs } = this.#options;
     if (this.#token !== null) headers["x-phoenix-longpoll-token"] = this.#token;
     else if (authToken !== undefined) headers["x-phoenix-authtoken"] = authToken;
     const limit = new AbortController();
     const stop = (): void => limit.abort();
     const timer = setTimeout(stop, requestTimeoutMs);
-    this.#abort.signal.addEventListener("abort", stop);
+    ended.addEventListener("abort", stop);
     try {
       const response = await fetch(address, { method, headers, body, signal: limit.signal, cache: "no-store" });
       return answerIn(response.status, await response.json());
     } finally {
       clearTimeout(timer);
-      this.#abort.signal.removeEventListener("abort", stop);
+      ended.removeEventListener("abort", stop);
     }
   }
 
-  /** Runs `work`. Whatever goes wrong in it is the end of the connection. */
-  async #guarded(work: () => Promise<void>): Promise<void> {
+  /** Runs `work`. Whatever goes wrong in it is the end of the connection, unless it was `ended` from here. */
+  async #guarded(work: () => Promise<void>, ended: AbortSignal): Promise<void> {
     try {
       await work();
     } catch (error) {
+      if (ended.aborted) return;
       this.#end()?.closed(CODE_ABNORMAL, error instanceof Error ? error.message : "the request failed");
     }
   }
@@ -121,12 +138,20 @@ export class LongPollTransport implements Transport {
     else events?.closed(CODE_FAILED, `the server answered ${status}`);
   }
 
+  /** Ends what goes on, and drops what waits. */
   #end(): TransportEvents | null {
     const events = this.#events;
     this.#events = null;
-    this.#abort.abort();
+    this.#outbox.clear();
+    this.#reading.abort();
+    this.#writing.abort();
+    clearTimeout(this.#lastPosts);
     return events;
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The body says what the status is; one without a word of it is as HTTP says. */

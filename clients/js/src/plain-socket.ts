@@ -84,6 +84,7 @@ export class PlainSocket {
   /**
    * Sends a JSON value, or bytes. While there is no connection it waits. Says
    * `false` if it was refused: too much waits already, or `connect` was not called.
+   * Throws a `TypeError` if it is neither.
    */
   send(message: unknown): boolean {
     const frame = frameOf(message);
@@ -126,7 +127,7 @@ export class PlainSocket {
     return {
       opened: () => {
         this.#heartbeat?.start();
-        for (const frame of this.#waiting.take()) this.#connection.send(frame);
+        this.#connection.flush(this.#waiting.take());
         this.#opened.emit();
       },
       frame: (frame: Frame) => this.#received(frame),
@@ -158,5 +159,8 @@ export class PlainSocket {
 
 function frameOf(message: unknown): Frame {
   const bytes = bytesOf(message);
-  return bytes === undefined ? JSON.stringify(message) : (bytes.slice().buffer as ArrayBuffer);
+  if (bytes !== undefined) return bytes.slice().buffer as ArrayBuffer;
+  const text = JSON.stringify(message) as string | undefined;
+  if (text === undefined) throw new TypeError(`${String(message)}: expected a JSON value, or bytes`);
+  return text;
 }

@@ -31,6 +31,8 @@ export class Presence {
   /** The join whose state has come. */
   #joinRef: string | null = null;
   #pending: unknown[] = [];
+  /** The join that the pending diffs belong to. */
+  #pendingRef: string | null = null;
 
   constructor(channel: Channel, { events = { state: "presence_state", diff: "presence_diff" } }: PresenceOptions = {}) {
     this.#channel = channel;
@@ -66,17 +68,25 @@ export class Presence {
   #sawState(payload: unknown): void {
     this.#joinRef = this.#channel.joinRef;
     this.#change(applyState(this.#state, entriesIn(payload)));
-    for (const diff of this.#pending.splice(0)) this.#apply(diff);
+    for (const diff of this.#takePending()) this.#apply(diff);
     this.#syncs.emit();
   }
 
   #sawDiff(payload: unknown): void {
     if (this.#joinRef === null || this.#joinRef !== this.#channel.joinRef) {
-      this.#pending = [...this.#pending, payload].slice(-PENDING_MAX);
+      this.#pending = [...this.#takePending(), payload].slice(-PENDING_MAX);
       return;
     }
     this.#apply(payload);
     this.#syncs.emit();
+  }
+
+  /** The diffs of the present join. Those of an earlier one are older than the state that follows. */
+  #takePending(): unknown[] {
+    const pending = this.#pendingRef === this.#channel.joinRef ? this.#pending : [];
+    this.#pendingRef = this.#channel.joinRef;
+    this.#pending = [];
+    return pending;
   }
 
   #apply(diff: unknown): void {

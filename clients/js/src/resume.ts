@@ -1,4 +1,4 @@
-import { isRecord } from "./message.js";
+import { EVENT, isRecord, replyIn } from "./message.js";
 
 /** The name under which a position goes in both directions. */
 export const LAST_SEEN_ID = "last_seen_id";
@@ -33,11 +33,13 @@ export class Resume {
 
   /** A frame of a plain socket or a stream has come; says what `joined` says. */
   sawFrame(frame: unknown): boolean {
-    const payload = isRecord(frame) ? frame["payload"] : undefined;
-    if (isRecord(payload) && "response" in payload) return this.joined(payload["response"]);
+    if (!isRecord(frame)) return false;
+    const { event, ref, payload } = frame;
+    // The join is not sent, so its answer answers nothing.
+    if (event === EVENT.reply && ref === null) return this.joined(replyIn(payload).response);
     this.saw(payload);
     this.saw(frame);
-    return isRecord(frame) && (frame["resync"] === true || (isRecord(payload) && payload["resync"] === true));
+    return false;
   }
 }
 

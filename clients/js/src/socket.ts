@@ -4,7 +4,7 @@ import { Budget } from "./budget.js";
 import { Channel } from "./channel.js";
 import type { ChannelHost } from "./channel-host.js";
 import { VERSION, decode, encode, type Frame } from "./codec.js";
-import { Connection, type ConnectionOptions } from "./connection.js";
+import { Connection, STABLE_MS, type ConnectionOptions } from "./connection.js";
 import { Endpoint } from "./endpoint.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Listeners } from "./listeners.js";
@@ -25,7 +25,7 @@ export interface SocketOptions extends ConnectionOptions {
   transport?: TransportPolicy;
   /** How long an answer may take, in milliseconds; default 10 000. */
   timeoutMs?: number;
-  /** After so much silence a sign of life is asked for, in milliseconds; default 30 000. */
+  /** How often a sign of life is asked for, in milliseconds; default 30 000. */
   heartbeatMs?: number;
   /** How long it may take, in milliseconds; default 10 000. */
   heartbeatTimeoutMs?: number;
@@ -140,11 +140,13 @@ export class Socket {
   #channelHost(): ChannelHost {
     const connection = this.#connection;
     const { timeoutMs = 10_000, waitingMax = 1_000, rejoinBaseMs = 1_000, rejoinMaxMs = 30_000 } = this.#options;
+    const { stableMs = STABLE_MS } = this.#options;
     return {
       get isOpen() {
         return connection.isOpen;
       },
       timeoutMs,
+      stableMs,
       waiting: new Budget(waitingMax),
       nextRef: () => this.#nextRef(),
       rejoinBackoff: () => new Backoff({ baseMs: rejoinBaseMs, maxMs: rejoinMaxMs }),
@@ -188,8 +190,7 @@ export class Socket {
 
   #takeTopic(channel: Channel): void {
     for (const other of this.#channels) {
-      const isThere = other.state === "joined" || other.state === "joining";
-      if (other !== channel && other.topic === channel.topic && isThere) other.leave();
+      if (other !== channel && other.topic === channel.topic) other.leave();
     }
     if (!this.#channels.includes(channel)) this.#channels = [...this.#channels, channel];
   }

@@ -16,7 +16,10 @@ export interface Transport {
   /** What was given to `send` and has not left, in bytes. */
   readonly bufferedBytes: number;
   send(frame: Frame): void;
-  /** Ends it. Nothing is told of it from now on, not even that it has ended. */
+  /**
+   * Ends it. Nothing is told of it from now on, not even that it has ended. Throws,
+   * and does not end it, if the code or the reason may not be sent.
+   */
   close(code: number, reason: string): void;
 }
 

@@ -30,8 +30,8 @@ export class WebSocketTransport implements Transport {
   }
 
   close(code: number, reason: string): void {
-    this.#end();
     this.#socket.close(code, reason);
+    this.#end();
   }
 
   #end(): TransportEvents | null {

@@ -11,13 +11,30 @@ test("150 frames go with two requests, in order", () => {
   assert.deepEqual(batches.map((it) => it.length), [100, 50]);
   assert.deepEqual(batches.flat(), Array.from({ length: 150 }, (_, at) => `[${at}]`));
   assert.ok(outbox.isEmpty);
-  assert.equal(outbox.size, 0);
+  assert.equal(outbox.bytes, 0);
 });
 
-test("a batch is not larger than a mebibyte, unless it is one frame", () => {
+test("a batch is not larger than a million bytes, unless it is one frame", () => {
   const outbox = new LongPollOutbox();
   for (const size of [700_000, 700_000, 3_000_000]) outbox.add("x".repeat(size));
   assert.deepEqual([outbox.batch(), outbox.batch(), outbox.batch()].map((it) => it.length), [700_000, 700_000, 3_000_000]);
+});
+
+test("its size is that of UTF-8 with the ends of the lines", () => {
+  const outbox = new LongPollOutbox();
+  for (let at = 0; at < 4; at += 1) outbox.add("世".repeat(100_000));
+  assert.equal(outbox.bytes, 4 * 300_001);
+  const bytes = [outbox.batch(), outbox.batch()].map((it) => Buffer.byteLength(it));
+  assert.deepEqual(bytes, [3 * 300_001 - 1, 300_000]);
+  for (const size of [499_999, 500_000]) outbox.add("x".repeat(size));
+  assert.equal(outbox.batch().length, 499_999);
+});
+
+test("what is dropped does not wait any more", () => {
+  const outbox = new LongPollOutbox();
+  outbox.add("[1]");
+  outbox.clear();
+  assert.deepEqual([outbox.isEmpty, outbox.bytes], [true, 0]);
 });
 
 test("bytes go as a line of base64", () => {

@@ -165,3 +165,42 @@ test("who disconnects hears of it once and does not come back", async (context) 
   socket.disconnect();
   assert.equal(closes.length, 0);
 });
+
+test("a code that may not be sent ends nothing", async (context) => {
+  const server = await Server.start(context);
+  const { socket, opens, closes } = open(context, server.address);
+  const connection = await server.connection();
+  await opens.next();
+  assert.throws(() => socket.disconnect(1005));
+  assert.ok(socket.isConnected());
+  connection.socket.close(1012);
+  assert.equal((await closes.next()).code, 1012);
+  await server.connection();
+});
+
+test("an application that cannot say whether to come back is no reason to stay away", async (context) => {
+  const server = await Server.start(context);
+  const uncaught = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+  context.after(() => process.setUncaughtExceptionCaptureCallback(null));
+  const reconnects = () => {
+    throw new Error("mine");
+  };
+  open(context, server.address, { reconnects });
+  (await server.connection()).socket.close(1012);
+  assert.equal((await uncaught).message, "mine");
+  await server.connection();
+});
+
+test("what was taken while there was no connection goes out, whatever may wait inside of one", async (context) => {
+  const server = await Server.start(context);
+  const { socket } = open(context, server.address, { waitingSizeMax: 8 * 1024 * 1024, bufferedBytesMax: 1 });
+  const text = "x".repeat(700_000);
+  for (let n = 0; n < 10; n += 1) assert.ok(socket.send({ n, text }));
+  const connection = await server.connection();
+  for (let n = 0; n < 10; n += 1) assert.equal((await connection.frame()).n, n);
+});
+
+test("what is no JSON value is not sent", () => {
+  const socket = new PlainSocket("ws://127.0.0.1:9", QUICK);
+  for (const value of [undefined, () => {}]) assert.throws(() => socket.send(value), TypeError);
+});

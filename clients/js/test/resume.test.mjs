@@ -36,7 +36,10 @@ test("a frame carries its position in itself, in its payload, or in the answer t
     [{ event: "new_msg", payload: { last_seen_id: "a-2" } }, false, "a-2"],
     [{ event: "phx_reply", ref: null, payload: { status: "ok", response: { last_seen_id: "a-9" } } }, false, "a-2"],
     [{ event: "phx_reply", ref: null, payload: { status: "ok", response: { last_seen_id: "b-1", resync: true } } }, true, "b-1"],
-    ["text", false, "b-1"],
+    [{ event: "said", ref: null, payload: { response: "yes", resync: true, last_seen_id: "b-2" } }, false, "b-2"],
+    [{ event: "phx_reply", ref: "1", payload: { status: "ok", response: { last_seen_id: "b-9", resync: true } } }, false, "b-2"],
+    [{ event: "phx_reply", ref: null, payload: null }, false, "b-2"],
+    ["text", false, "b-2"],
   ];
   for (const [frame, resync, id] of frames) assert.deepEqual([resume.sawFrame(frame), resume.lastSeenId], [resync, id]);
 });
