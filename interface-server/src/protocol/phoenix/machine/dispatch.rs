@@ -72,6 +72,18 @@ fn refuse(incoming: Incoming, reason: &str, limit: Reached) -> Action {
     )
 }
 
+/// A leave that keeps nothing of its frame.
+fn lean(leave: &Incoming) -> Incoming {
+    Incoming {
+        join_ref: leave.join_ref.as_ref().map(Ref::detached),
+        reference: leave.reference.as_ref().map(Ref::detached),
+        topic: ByteString::from(&*leave.topic),
+        event: ByteString::from_static(LEAVE),
+        payload: Payload::empty(),
+        size: leave.topic.len(),
+    }
+}
+
 fn no_room(incoming: Incoming, limit: Reached) -> Action {
     refuse(incoming, "too many messages wait for their channels", limit)
 }
@@ -186,12 +198,29 @@ impl Machine {
         });
     }
 
-    /// A message for a topic whose channel joins or ends.
+    /// A message for a topic whose channel joins or ends. A leave always fits,
+    /// one for each topic: a client that was refused it would stay joined.
     pub(super) fn hold(&mut self, incoming: Incoming, turn: &mut Turn<'_>) {
         match self.budget.reached(incoming.size, &self.limits) {
-            Some(limit) => turn.push(no_room(incoming, limit)),
             None => self.keep(incoming),
+            Some(_) if incoming.event == LEAVE && !self.holds(&incoming.topic, LEAVE) => {
+                self.keep(lean(&incoming));
+            }
+            Some(limit) => turn.push(no_room(incoming, limit)),
         }
+    }
+
+    /// Whether such a message waits for the topic's channel.
+    fn holds(&self, topic: &str, event: &str) -> bool {
+        let channel = self.channels.get(topic);
+        channel.is_some_and(|channel| channel.held.iter().any(|held| held.event == event))
+    }
+
+    /// Whether a channel is to end, and the client waits for that: it has joined
+    /// the topic again.
+    pub(crate) fn is_in_the_way(&self, topic: &str, id: ChannelId) -> bool {
+        let current = self.current(topic, id);
+        current.is_some_and(|(_, channel)| channel.is_ending()) && self.holds(topic, JOIN)
     }
 
     fn keep(&mut self, incoming: Incoming) {

@@ -38,7 +38,7 @@ pub(crate) struct Limits {
     /// Length of a joined topic, in bytes. A join to a longer one is refused.
     pub(crate) topic_len_max: usize,
     /// Messages that wait for channels that join or end. One beyond it is
-    /// answered with an error.
+    /// answered with an error, unless it is the first leave of its topic.
     pub(crate) held_messages_max: usize,
     /// Size of the frames of those, in bytes; a message beyond it is answered
     /// with an error, unless it is the only one that waits.

@@ -122,6 +122,37 @@ fn a_message_of_any_size_may_wait_alone() {
 }
 
 #[test]
+fn a_leave_of_each_topic_fits_beyond_what_may_wait() {
+    let mut fixture = Fixture::new(Limits {
+        held_messages_max: 1,
+        held_bytes_max: 250,
+        ..ROOMY
+    });
+    for topic in ["room:1", "room:2"] {
+        fixture.says(topic, "1/1", "phx_join");
+    }
+    fixture.says("room:1", "1/2", "new_msg");
+    fixture.says_in("room:1", "1/3", "phx_leave", 1000);
+    fixture.says("room:2", "1/4", "phx_leave");
+    fixture.actions.clear();
+    fixture.says("room:1", "1/5", "phx_leave");
+    fixture.check(&[concat!(
+        r#"room:1 error 1/5 {"reason":"too many messages wait for their channels","#,
+        r#""held_messages_max":1}"#
+    )]);
+    fixture.done_ok("room:1", 1);
+    fixture.done_ok("room:2", 2);
+    fixture.check(&[
+        "room:1 ok 1/1 {}",
+        "room:1 forward #1 2 new_msg {}",
+        "room:1 leave #1 Left",
+        "room:2 ok 1/1 {}",
+        "room:2 leave #2 Left",
+    ]);
+    assert_eq!(fixture.machine.held_count(), 0);
+}
+
+#[test]
 fn a_channel_is_not_ended_for_a_join_that_cannot_wait() {
     let mut fixture = Fixture::new(Limits {
         held_messages_max: 1,

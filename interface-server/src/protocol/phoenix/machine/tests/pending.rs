@@ -131,3 +131,21 @@ fn a_channel_speaks_while_it_ends() {
         "room:1 close 1",
     ]);
 }
+
+#[test]
+fn a_channel_that_ends_is_in_the_way_of_a_join_alone() {
+    let mut fixture = Fixture::joined();
+    let in_the_way = |fixture: &Fixture| fixture.machine.is_in_the_way("room:1", ChannelId(1));
+    fixture.says("room:1", "1/2", "phx_leave");
+    fixture.says("room:1", "1/3", "new_msg");
+    assert!(!in_the_way(&fixture));
+    fixture.says("room:1", "4/4", "phx_join");
+    assert!(in_the_way(&fixture));
+    assert!(!fixture.machine.is_in_the_way("room:1", ChannelId(2)));
+    fixture.stops("room:1", 1, Stop::Normal);
+    assert!(!in_the_way(&fixture));
+
+    let mut fixture = Fixture::joined();
+    fixture.says("room:1", "2/2", "phx_join");
+    assert!(in_the_way(&fixture));
+}
