@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 use towpath_layer_core::presence::Change;
-use towpath_layer_core::{ChannelName, GroupError, LocalId, Reply, TopicReply};
+use towpath_layer_core::{ChannelName, GroupError, LocalId, Reply, SendError, TopicReply};
 
 use super::room::{Op, Room};
 use crate::hub::shard::Shard;
@@ -29,16 +29,14 @@ const RETRY: Duration = Duration::from_millis(200);
 impl Shard {
     /// Stores and publishes a change, after those before it.
     pub(super) fn publish(self: &Rc<Self>, room: &Rc<Room>, op: Op) {
-        {
-            let mut ops = room.ops.borrow_mut();
-            if ops.len() >= OPS_MAX {
-                ops.clear();
-                let change = room.local.borrow_mut().announce();
-                ops.push_back(Op { change, of: None });
-            } else {
-                ops.push_back(op);
-            }
-        }
+        let op = if room.ops.borrow().len() < OPS_MAX {
+            op
+        } else {
+            self.forget_ops(room);
+            let change = room.local.borrow_mut().announce();
+            Op { change, of: None }
+        };
+        room.ops.borrow_mut().push_back(op);
         room.changed.set(true);
         if !room.publishes.replace(true) {
             let (shard, room) = (Rc::clone(self), Rc::clone(room));
@@ -55,14 +53,30 @@ impl Shard {
         let presences = &self.presences;
         presences.incarnation.set(presences.incarnation.get() + 1);
         for room in presences.all_rooms() {
-            if room.local.borrow().is_empty() {
-                continue;
-            }
-            room.ops.borrow_mut().clear();
             let incarnation = presences.incarnation.get();
             let change = room.local.borrow_mut().renew(incarnation);
-            self.publish(&room, Op { change, of: None });
+            // Of nobody there is nothing to say; but whoever comes next comes
+            // under the new incarnation.
+            if !room.local.borrow().is_empty() {
+                self.forget_ops(&room);
+                self.publish(&room, Op { change, of: None });
+            }
         }
+    }
+
+    /// Forgets what is to be said, because all there is will be; but not who is
+    /// to be taken out of the store, unless the connection is gone: then its
+    /// memberships end by themselves.
+    fn forget_ops(&self, room: &Room) {
+        let connections = self.connections.borrow();
+        let mut left = room.left.borrow_mut();
+        left.retain(|id, _| connections.contains_key(id));
+        let local = room.local.borrow();
+        let ops = room.ops.borrow_mut().drain(..).collect::<Vec<_>>();
+        let of = ops.into_iter().filter_map(|op| op.of);
+        left.extend(
+            of.filter(|(id, _)| local.entries(*id).is_empty() && connections.contains_key(id)),
+        );
     }
 
     async fn publish_all(&self, room: &Room) {
@@ -75,13 +89,17 @@ impl Shard {
             if batch.is_empty() {
                 return;
             }
-            self.store_all(room, &batch).await;
+            if !self.store_all(room, &batch).await {
+                room.ops.borrow_mut().clear();
+                return;
+            }
             if batch.iter().any(|op| op.of.is_none()) {
                 self.tell_all(room).await;
                 continue;
             }
             for op in batch {
-                self.tell_presence(room, op.change).await;
+                // Beats find out who did not hear it.
+                let _heard = self.tell_presence(room, op.change).await;
             }
         }
     }
@@ -94,13 +112,34 @@ impl Shard {
             if meanwhile.is_empty() {
                 break;
             }
-            self.store_all(room, &meanwhile).await;
+            if !self.store_all(room, &meanwhile).await {
+                return;
+            }
         }
-        let change = room.local.borrow_mut().announce();
-        self.tell_presence(room, change).await;
+        let (change, beat) = {
+            let mut local = room.local.borrow_mut();
+            (local.announce(), local.beat())
+        };
+        let told = self.tell_presence(room, change).await;
+        if let Err(SendError::MessageTooLarge { size, size_max }) = told {
+            if !room.is_large.replace(true) {
+                let topic = &*room.topic;
+                tracing::warn!(
+                    topic,
+                    size,
+                    size_max,
+                    "a topic's presences on one shard do not go into one message: \
+                     the others read them instead"
+                );
+            }
+            // Whoever hears this has missed something, and reads what is stored.
+            let _heard = self.tell_presence(room, beat).await;
+        }
     }
 
-    async fn store_all(&self, room: &Room, batch: &[Op]) {
+    /// Stores what is now of those whom the changes are of; false if it was
+    /// given up, because the shard drains and the layer is out of reach.
+    async fn store_all(&self, room: &Room, batch: &[Op]) -> bool {
         let mut whose: Vec<(LocalId, ChannelName)> = Vec::new();
         for op in batch {
             match &op.of {
@@ -112,6 +151,7 @@ impl Shard {
                         .connections()
                         .map(|id| (id, ChannelName::reply(node, id)));
                     whose.extend(all);
+                    whose.extend(room.left.take());
                 }
             }
         }
@@ -122,11 +162,14 @@ impl Shard {
             let stores = some
                 .iter()
                 .map(|(id, channel)| self.store(room, *id, channel));
-            join_all(stores).await;
+            if !join_all(stores).await.into_iter().all(|stored| stored) {
+                return false;
+            }
         }
+        true
     }
 
-    async fn store(&self, room: &Room, id: LocalId, channel: &ChannelName) {
+    async fn store(&self, room: &Room, id: LocalId, channel: &ChannelName) -> bool {
         loop {
             let stored = room.local.borrow().stored(id);
             let meta = stored.map(|stored| stored.encode());
@@ -134,30 +177,36 @@ impl Shard {
                 Some(Ok(meta)) => self.layer.group_add(&room.store, channel, meta).await,
                 Some(Err(error)) => {
                     tracing::error!(%error, "a presence cannot be written");
-                    return;
+                    return true;
                 }
                 None => self.layer.group_discard(&room.store, channel).await,
             };
             match done {
-                Err(GroupError::Unavailable(_)) => sleep(RETRY).await,
+                Err(GroupError::Unavailable(_)) => tokio::select! {
+                    biased;
+                    // A drain waits for what is here to end.
+                    () = self.draining.cancelled() => return false,
+                    () = sleep(RETRY) => {}
+                },
                 Err(error) => {
                     tracing::debug!(%error, "a presence is left to the sweep");
-                    return;
+                    return true;
                 }
-                Ok(()) => return,
+                Ok(()) => return true,
             }
         }
     }
 
-    /// Tells the topic's group; beats find out if it does not hear.
-    pub(super) async fn tell_presence(&self, room: &Room, change: Change) {
+    /// Tells the topic's group.
+    pub(super) async fn tell_presence(&self, room: &Room, change: Change) -> Result<(), SendError> {
         let reply = Reply {
             topic: vec![TopicReply::Presence(Box::new(change))],
             ..Reply::default()
         };
-        if let Err(error) = self.layer.group_send(&room.group, reply).await {
+        let sent = self.layer.group_send(&room.group, reply).await;
+        sent.map(|_| ()).inspect_err(|error| {
             let topic = &*room.topic;
             tracing::debug!(topic, %error, "a change of presences was not told");
-        }
+        })
     }
 }

@@ -35,6 +35,11 @@ pub(super) struct Room {
     /// What is to be stored and published, in order.
     pub(super) ops: RefCell<VecDeque<Op>>,
     pub(super) publishes: Cell<bool>,
+    /// Who is to be taken out of the store although no change is left that says
+    /// so: connections that are here and present no more.
+    pub(super) left: RefCell<IdMap<ChannelName>>,
+    /// Whether all presences here were too many for one message.
+    pub(super) is_large: Cell<bool>,
     /// The reading that is asked for, if it has not begun.
     pub(super) wanted: Cell<Option<Reading>>,
     pub(super) reads: Cell<bool>,
@@ -102,6 +107,8 @@ impl Room {
             watchers: RefCell::default(),
             ops: RefCell::default(),
             publishes: Cell::new(false),
+            left: RefCell::default(),
+            is_large: Cell::new(false),
             wanted: Cell::new(None),
             reads: Cell::new(false),
             announces: Cell::new(false),
