@@ -30,6 +30,10 @@ pub enum Trouble {
     Late,
     /// Sends arrive late.
     Slow,
+    /// Messages to groups do not reach the backend; all else does.
+    Mute,
+    /// No other node seems to hold a lease.
+    Alone,
 }
 
 /// One node of a layer, whose own calls have troubles; other nodes have none.
@@ -123,7 +127,9 @@ impl ChannelLayer for Troubled {
                 tokio::time::sleep(LATE).await;
                 self.inner.send(channel, message).await
             }
-            Trouble::None | Trouble::Full => self.inner.send(channel, message).await,
+            Trouble::None | Trouble::Full | Trouble::Mute | Trouble::Alone => {
+                self.inner.send(channel, message).await
+            }
         }
     }
 
@@ -195,6 +201,9 @@ impl ChannelLayer for Troubled {
 
     async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError> {
         self.reach()?;
+        if *self.trouble.lock() == Trouble::Mute {
+            return Err(Self::unavailable(false).into());
+        }
         self.inner.group_send(group, reply).await
     }
 
@@ -222,7 +231,12 @@ impl ChannelLayer for Troubled {
         match trouble {
             Trouble::Unknown => return Err(Self::unavailable(true).into()),
             Trouble::Late => tokio::time::sleep(LATE).await,
-            Trouble::None | Trouble::Away | Trouble::Full | Trouble::Slow => {}
+            Trouble::None
+            | Trouble::Away
+            | Trouble::Full
+            | Trouble::Slow
+            | Trouble::Mute
+            | Trouble::Alone => {}
         }
         Ok(published)
     }
@@ -263,6 +277,10 @@ impl ChannelLayer for Troubled {
 
     async fn absent(&self, nodes: &[NodeId]) -> Result<Vec<NodeId>, LayerError> {
         self.reach()?;
+        if *self.trouble.lock() == Trouble::Alone {
+            let others = nodes.iter().filter(|node| **node != self.node());
+            return Ok(others.copied().collect());
+        }
         self.inner.absent(nodes).await
     }
 

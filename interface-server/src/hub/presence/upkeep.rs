@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use towpath_layer_core::NodeId;
 use towpath_layer_core::presence::Source;
 
@@ -19,8 +19,8 @@ const GONE_MAX: usize = 64;
 #[derive(Debug)]
 struct Known {
     incarnation: u64,
-    /// Since when its lease is absent.
-    absent: Option<Duration>,
+    /// When its lease was last looked for and there, or first and absent.
+    seen: Option<Duration>,
 }
 
 /// The nodes whose presences are known here.
@@ -42,7 +42,7 @@ impl Nodes {
         let mut known = self.known.borrow_mut();
         let known = known.entry(source.node).or_insert(Known {
             incarnation: source.incarnation,
-            absent: None,
+            seen: None,
         });
         known.incarnation = known.incarnation.max(source.incarnation);
     }
@@ -57,17 +57,17 @@ impl Nodes {
         known.keys().copied().filter(|node| *node != own).collect()
     }
 
-    /// Who of those that are absent has been so for a whole lease.
-    fn seen(&self, absent: &[NodeId], now: Duration, lease: Duration) -> Vec<(NodeId, u64)> {
+    /// Who of those that are absent has not been seen for [`patience`].
+    fn look(&self, absent: &[NodeId], now: Duration, lease: Duration) -> Vec<(NodeId, u64)> {
         let mut known = self.known.borrow_mut();
         let mut dead = Vec::new();
         known.retain(|node, known| {
             if !absent.contains(node) {
-                known.absent = None;
+                known.seen = Some(now);
                 return true;
             }
-            let since = *known.absent.get_or_insert(now);
-            let lives = now < since + lease;
+            let seen = *known.seen.get_or_insert(now);
+            let lives = now < seen + patience(lease);
             if !lives {
                 dead.push((*node, known.incarnation));
             }
@@ -88,18 +88,41 @@ impl Nodes {
     /// Nobody can say who is there: absences do not count.
     fn unknown(&self) {
         for known in self.known.borrow_mut().values_mut() {
-            known.absent = None;
+            known.seen = None;
         }
     }
 }
 
+/// How soon it is looked again which nodes are there.
+fn pause(lease: Duration, is_one_absent: bool) -> Duration {
+    if is_one_absent { lease / 15 } else { lease / 3 }
+}
+
+/// How long a node may be out of sight. Its lease ends within one after its
+/// death, and was in sight before; so with a look's delay and an announcement's
+/// its presences are gone within two.
+fn patience(lease: Duration) -> Duration {
+    lease.saturating_sub(2 * pause(lease, true))
+}
+
 /// Looks after presences for as long as the shard lives.
 pub(crate) async fn run(shard: Rc<Shard>) {
+    // Beats of many topics take their time; the dead do not wait for them.
+    tokio::join!(look(&shard), beat(&shard));
+}
+
+async fn look(shard: &Rc<Shard>) {
+    loop {
+        let is_one_absent = shard.find_dead().await;
+        sleep(pause(shard.layer.limits().lease, is_one_absent)).await;
+    }
+}
+
+async fn beat(shard: &Rc<Shard>) {
     let mut ticks = interval(shard.layer.limits().lease / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        shard.find_dead().await;
         for room in shard.presences.all_rooms() {
             shard.beat(&room).await;
         }
@@ -107,20 +130,23 @@ pub(crate) async fn run(shard: Rc<Shard>) {
 }
 
 impl Shard {
-    async fn find_dead(self: &Rc<Self>) {
+    /// Lets those leave who were present on nodes that are gone; whether a node
+    /// is absent.
+    async fn find_dead(self: &Rc<Self>) -> bool {
         let others = self.presences.nodes.others(self.layer.node());
         if others.is_empty() {
-            return;
+            return false;
         }
         let absent = match self.layer.absent(&others).await {
             Ok(absent) => absent,
             Err(error) => {
                 tracing::debug!(%error, "the layer does not say who is there");
-                return self.presences.nodes.unknown();
+                self.presences.nodes.unknown();
+                return false;
             }
         };
         let lease = self.layer.limits().lease;
-        for (node, incarnation) in self.presences.nodes.seen(&absent, self.now(), lease) {
+        for (node, incarnation) in self.presences.nodes.look(&absent, self.now(), lease) {
             tracing::info!(%node, "a node is gone with those who were present on it");
             for room in self.presences.all_rooms() {
                 let mut replica = room.replica.borrow_mut();
@@ -134,6 +160,7 @@ impl Shard {
                 }
             }
         }
+        !absent.is_empty()
     }
 
     async fn beat(self: &Rc<Self>, room: &Rc<Room>) {
@@ -141,7 +168,10 @@ impl Shard {
             return;
         }
         let beat = room.local.borrow().beat();
-        self.tell_presence(room, beat).await;
+        if self.tell_presence(room, beat).await.is_err() {
+            // The next one says it.
+            room.changed.set(true);
+        }
         self.drop_if_idle(room);
     }
 
@@ -168,29 +198,61 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_node_is_gone_after_a_lease_of_absence_and_comes_back_as_another() {
-        let (nodes, lease) = (Nodes::default(), Duration::from_secs(15));
-        let node = NodeId::random(&SeededEntropy::new(1));
-        let source = |incarnation| Source {
+    const LEASE: Duration = Duration::from_secs(15);
+
+    fn source(node: NodeId, incarnation: u64) -> Source {
+        Source {
             node,
             incarnation,
             shard: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_node_is_gone_that_was_out_of_sight_and_comes_back_as_another() {
+        let nodes = Nodes::default();
+        let node = NodeId::random(&SeededEntropy::new(1));
+        let source = |incarnation| source(node, incarnation);
         let at = Duration::from_secs;
         nodes.note(&source(3));
-        assert_eq!(nodes.seen(&[node], at(0), lease), []);
-        assert_eq!(nodes.seen(&[], at(5), lease), []);
-        assert_eq!(nodes.seen(&[node], at(10), lease), []);
+        assert_eq!(nodes.look(&[node], at(0), LEASE), []);
+        assert_eq!(nodes.look(&[], at(5), LEASE), []);
+        assert_eq!(nodes.look(&[node], at(10), LEASE), []);
         nodes.unknown();
-        assert_eq!(nodes.seen(&[node], at(20), lease), []);
-        assert_eq!(nodes.seen(&[node], at(34), lease), []);
-        assert_eq!(nodes.seen(&[node], at(35), lease), [(node, 3)]);
+        assert_eq!(nodes.look(&[node], at(20), LEASE), []);
+        assert_eq!(nodes.look(&[node], at(32), LEASE), []);
+        assert_eq!(nodes.look(&[node], at(33), LEASE), [(node, 3)]);
         assert_eq!(nodes.gone(), [(node, 3)]);
         nodes.note(&source(3));
         let own = NodeId::random(&SeededEntropy::new(2));
         assert!(nodes.others(own).is_empty());
         nodes.note(&source(4));
         assert_eq!(nodes.others(own), [node]);
+    }
+
+    /// When a node is known to be gone that dies at 60 s, after it renewed its
+    /// lease, among others that begin to look at a time.
+    fn gone_at(first_look: Duration) -> Duration {
+        let nodes = Nodes::default();
+        let node = NodeId::random(&SeededEntropy::new(1));
+        nodes.note(&source(node, 0));
+        let (mut now, ends) = (first_look, Duration::from_mins(1) + LEASE);
+        loop {
+            let absent: &[NodeId] = if now < ends { &[] } else { &[node] };
+            if !nodes.look(absent, now, LEASE).is_empty() {
+                return now;
+            }
+            now += pause(LEASE, !absent.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_killed_node_is_known_to_be_gone_within_two_leases_but_not_as_soon_as_its_lease_ends() {
+        for tenth in 0..50 {
+            let gone = gone_at(Duration::from_millis(100 * tenth)) - Duration::from_mins(1);
+            let announced = gone + Duration::from_secs(1);
+            assert!(announced <= 2 * LEASE, "{gone:?}");
+            assert!(gone >= LEASE + LEASE / 2, "{gone:?}");
+        }
     }
 }

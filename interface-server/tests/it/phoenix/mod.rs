@@ -8,5 +8,6 @@ pub(crate) mod longpoll;
 mod longpoll_windows;
 mod mounts;
 mod presence;
+mod presence_outages;
 mod resume;
 mod stage;

@@ -11,9 +11,9 @@ use super::stage::{Stage, answer};
 use crate::client::Client;
 use crate::rig::{Rig, Worker, config};
 
-const TOPIC: &str = "room:1";
+pub(super) const TOPIC: &str = "room:1";
 
-fn track(key: &str, meta: &str) -> TopicReply {
+pub(super) fn track(key: &str, meta: &str) -> TopicReply {
     TopicReply::Tracking(Tracking::Track {
         topic: TOPIC.into(),
         key: key.into(),
@@ -21,14 +21,14 @@ fn track(key: &str, meta: &str) -> TopicReply {
     })
 }
 
-fn untrack(key: &str) -> TopicReply {
+pub(super) fn untrack(key: &str) -> TopicReply {
     TopicReply::Tracking(Tracking::Untrack {
         topic: TOPIC.into(),
         key: key.into(),
     })
 }
 
-fn watch(diffs: bool) -> TopicReply {
+pub(super) fn watch(diffs: bool) -> TopicReply {
     TopicReply::Tracking(Tracking::Watch {
         topic: TOPIC.into(),
         diffs,
@@ -37,16 +37,16 @@ fn watch(diffs: bool) -> TopicReply {
 
 /// A client that has joined, and what it knows of who is here: for each key the
 /// references of its metas.
-struct Watcher {
-    client: Client,
-    join: Event,
-    here: BTreeMap<String, Vec<String>>,
+pub(super) struct Watcher {
+    pub(super) client: Client,
+    pub(super) join: Event,
+    pub(super) here: BTreeMap<String, Vec<String>>,
     /// Every difference that it was told.
-    diffs: Vec<Value>,
+    pub(super) diffs: Vec<Value>,
 }
 
 impl Watcher {
-    async fn enter(stage: &mut Stage, said: Vec<TopicReply>) -> Self {
+    pub(super) async fn enter(stage: &mut Stage, said: Vec<TopicReply>) -> Self {
         let (client, join) = stage.joined(TOPIC).await;
         let mut watcher = Self {
             client,
@@ -58,7 +58,7 @@ impl Watcher {
         watcher
     }
 
-    async fn say(&mut self, worker: &Worker, said: Vec<TopicReply>) {
+    pub(super) async fn say(&mut self, worker: &Worker, said: Vec<TopicReply>) {
         let reply = towpath_layer_core::Reply {
             topic: said,
             ..Default::default()
@@ -67,7 +67,7 @@ impl Watcher {
     }
 
     /// Takes the next message, which is a state or a difference.
-    async fn hear(&mut self) {
+    pub(super) async fn hear(&mut self) {
         let text = self.client.text().await;
         let frame: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(frame[2], TOPIC, "{text}");
@@ -97,7 +97,7 @@ impl Watcher {
     }
 
     /// Listens until exactly these are here, by keys and how often.
-    async fn sees(&mut self, expected: &[(&str, usize)]) {
+    pub(super) async fn sees(&mut self, expected: &[(&str, usize)]) {
         loop {
             let here: Vec<_> = self
                 .here
@@ -188,7 +188,7 @@ async fn changes_among_many_watchers_are_told_together() {
 }
 
 /// A client of another node; one worker serves both.
-async fn enter(stage: &mut Stage, rig: &Rig, said: Vec<TopicReply>) -> Watcher {
+pub(super) async fn enter(stage: &mut Stage, rig: &Rig, said: Vec<TopicReply>) -> Watcher {
     let path = "/socket/websocket?vsn=2.0.0";
     let (mut client, _) = tokio::join!(rig.connect(path), stage.worker.welcome());
     let join = stage.join(&mut client, TOPIC).await;
