@@ -1137,20 +1137,25 @@ function applyDiff(current, joins, leaves) {
     const left = [];
     for (const [key, entry] of joins) {
         const before = state.get(key);
-        const metas = [...missing(before, entry), ...entry.metas];
-        state.set(key, { ...entry, metas });
-        joined.push({ key, current: before, entry });
+        const come = missing(entry, before);
+        state.set(key, { ...entry, metas: [...missing(before, entry), ...entry.metas] });
+        if (come.length > 0)
+            joined.push({ key, current: before, entry: { ...entry, metas: come } });
     }
     for (const [key, entry] of leaves) {
         const before = state.get(key);
         if (before === undefined)
             continue;
-        const rest = { ...before, metas: missing(before, entry) };
-        if (rest.metas.length === 0)
+        const stays = missing(before, entry);
+        const gone = missing(entry, { metas: missing(entry, before) });
+        if (gone.length === 0)
+            continue;
+        const rest = { ...before, metas: stays };
+        if (stays.length === 0)
             state.delete(key);
         else
             state.set(key, rest);
-        left.push({ key, current: rest, entry });
+        left.push({ key, current: rest, entry: { ...entry, metas: gone } });
     }
     return { state, joined, left };
 }
@@ -1649,7 +1654,8 @@ class Socket {
         this.#heard = false;
         for (const channel of this.#channels)
             channel.disconnected();
-        this.#closed.emit(closed, returns);
+        // One of the callbacks may have ended it for good.
+        this.#closed.emit(closed, returns && !this.#connection.isIdle);
     }
     #takeTopic(channel) {
         for (const other of this.#channels) {

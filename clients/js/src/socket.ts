@@ -185,7 +185,8 @@ export class Socket {
     else if (returns) this.#choice.failed();
     this.#heard = false;
     for (const channel of this.#channels) channel.disconnected();
-    this.#closed.emit(closed, returns);
+    // One of the callbacks may have ended it for good.
+    this.#closed.emit(closed, returns && !this.#connection.isIdle);
   }
 
   #takeTopic(channel: Channel): void {

@@ -247,3 +247,14 @@ test("what is said to all before the join is answered is neither heard nor seen"
   connection.send([null, null, TOPIC, "said", { last_seen_id: "e-8" }]);
   assert.deepEqual([await seen.next(), await seen.next()], [["joined", "e-7"], ["said", "e-8"]]);
 });
+
+test("whoever disconnects when a channel is lost does not hear that it comes back", async (context) => {
+  const { socket, channel, connection, heard } = await joining(context);
+  const closes = new Inbox();
+  socket.onClose((_, returns) => closes.add(returns));
+  channel.onError(() => socket.disconnect());
+  connection.reply(await connection.message(), "ok");
+  await heard.next();
+  connection.socket.close(1012);
+  assert.deepEqual([await closes.next(), await closes.next()], [false, false]);
+});

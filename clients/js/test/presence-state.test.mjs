@@ -36,8 +36,15 @@ test("new metas come behind those that are there", () => {
 });
 
 test("a meta that is there does not come twice", () => {
-  const { state } = applyDiff(entries({ ann: metas("1", "2") }), entries({ ann: metas("2") }), new Map());
-  assert.deepEqual(plain(state), { ann: metas("1", "2") });
+  const { state, joined } = applyDiff(entries({ ann: metas("1", "2") }), entries({ ann: metas("2", "3") }), new Map());
+  assert.deepEqual([plain(state), told(joined)], [{ ann: metas("1", "2", "3") }, [["ann", "3"]]]);
+  assert.deepEqual(applyDiff(state, entries({ ann: metas("2") }), new Map()).joined, []);
+});
+
+test("a meta that is not there does not go", () => {
+  const { state, left } = applyDiff(entries({ ann: metas("1", "2") }), new Map(), entries({ ann: metas("2", "3") }));
+  assert.deepEqual([plain(state), told(left)], [{ ann: metas("1") }, [["ann", "2"]]]);
+  assert.deepEqual(applyDiff(state, new Map(), entries({ ann: metas("2") })).left, []);
 });
 
 test("with the last meta the key goes", () => {
