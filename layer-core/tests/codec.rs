@@ -126,16 +126,22 @@ fn topic_reply() -> impl Strategy<Value = TopicReply> {
         ),
         presence().prop_map(|change| TopicReply::Presence(Box::new(change))),
         tracking().prop_map(TopicReply::Tracking),
-        any::<(String, Option<String>, u32, Option<String>)>().prop_map(
-            |(topic, last_seen_id, latest, stream)| {
-                TopicReply::Resume(Box::new(Resume {
-                    topic: topic.into(),
-                    last_seen_id: last_seen_id.map(Into::into),
-                    latest,
-                    stream: stream.map(Into::into),
-                }))
-            }
-        ),
+        any::<(
+            String,
+            Option<String>,
+            u32,
+            Option<(u64, u64)>,
+            Option<String>
+        )>()
+        .prop_map(|(topic, last_seen_id, latest, from, stream)| {
+            TopicReply::Resume(Box::new(Resume {
+                topic: topic.into(),
+                last_seen_id: last_seen_id.map(Into::into),
+                latest,
+                from: from.map(|(epoch, offset)| Position { epoch, offset }),
+                stream: stream.map(Into::into),
+            }))
+        }),
         Just(TopicReply::Stop),
     ]
 }

@@ -191,7 +191,7 @@ impl Shard {
                 }
                 match fanout.to(seated) {
                     Delivery::Nothing => {}
-                    Delivery::Frame(frame) if !connection.holds() => {
+                    Delivery::Frame(frame) if !connection.holds(group) => {
                         match self.put(connection, frame.clone(), urgency) {
                             Ok(()) => sent += 1,
                             Err(_) => later.push((Rc::clone(connection), Delivery::Frame(frame))),
@@ -204,23 +204,23 @@ impl Shard {
         };
         self.metrics.frames_out.increment(sent);
         for (connection, delivery) in later {
-            self.deliver(&connection, delivery, position, urgency, 0);
+            if connection.holds(group) {
+                self.hold(&connection, group, delivery, position);
+            } else {
+                self.deliver(&connection, delivery, urgency, 0);
+            }
         }
     }
 
-    /// Does what is to be done for one member, once its join is answered; `more`
-    /// bytes may wait for it beyond what its outbox holds.
+    /// Does what is to be done for one member; `more` bytes may wait for it
+    /// beyond what its outbox holds.
     pub(super) fn deliver(
         self: &Rc<Self>,
         connection: &Rc<Connection>,
         delivery: Delivery,
-        position: Option<Position>,
         urgency: Urgency,
         more: usize,
     ) {
-        if connection.holds() {
-            return self.hold(connection, delivery, position);
-        }
         match delivery {
             Delivery::Nothing => {}
             Delivery::Frame(frame) => match self.put_more(connection, frame, urgency, more) {

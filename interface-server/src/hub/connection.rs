@@ -78,10 +78,11 @@ pub(crate) struct Connection {
     /// If it is a socket that speaks Phoenix.
     pub(crate) phoenix: Option<Box<Phoenix>>,
     topic: Option<Box<Topic>>,
-    /// What waits until its join is answered.
+    /// What waits until its joins are answered.
     pub(crate) hold: RefCell<Option<Box<Hold>>>,
-    /// Published messages up to this one it has been told, or is not to be.
-    pub(crate) seen: Cell<Option<Position>>,
+    /// Published messages up to these it has been told, or is not to be: one for
+    /// each history that was read for it.
+    pub(super) seen: RefCell<SmallVec<[Position; 1]>>,
     pub(crate) asking: RefCell<Option<Asking>>,
     pub(crate) line: RefCell<Line>,
     /// In which lists of sockets to write to it is.
@@ -136,8 +137,8 @@ impl Connection {
             channel,
             conversation: RefCell::new(conversation),
             held: Cell::new(topic.is_none()),
-            hold: RefCell::new(topic.as_ref().map(|_| Box::default())),
-            seen: Cell::new(None),
+            hold: RefCell::new(topic.as_ref().map(|_| Box::new(Hold::of_topic()))),
+            seen: RefCell::default(),
             phoenix,
             topic,
             asking: RefCell::new(asking),
@@ -162,10 +163,20 @@ impl Connection {
 
     /// Whether it has been told of what was published at a position.
     pub(crate) fn has_seen(&self, at: Option<Position>) -> bool {
-        let (Some(at), Some(seen)) = (at, self.seen.get()) else {
+        let Some(at) = at else {
             return false;
         };
-        at.epoch == seen.epoch && at.offset <= seen.offset
+        // No two histories have an epoch in common.
+        let seen = self.seen.borrow();
+        let mut seen = seen.iter().filter(|seen| seen.epoch == at.epoch);
+        seen.any(|seen| at.offset <= seen.offset)
+    }
+
+    /// Notes that it has been told what was published up to a position.
+    pub(super) fn note_seen(&self, position: Position) {
+        let mut seen = self.seen.borrow_mut();
+        seen.retain(|known| known.epoch != position.epoch);
+        seen.push(position);
     }
 
     /// What it has if its client polls.

@@ -1,88 +1,186 @@
-//! What waits for a connection until its join is answered: what its consumer
-//! says, and what everybody in the topic is told meanwhile.
+//! What waits for a connection until its joins are answered: what its consumers
+//! say, and what everybody in the topics is told meanwhile.
 //!
-//! A client that resumes is first answered, then told what it missed, and then
-//! what was held beyond that: no gap and no double at the seam.
+//! A connection that is one topic has one join. A plain WebSocket has one for
+//! each history that is read for it, of its own topic or of its streams': each
+//! holds what its topic is told, and the frames of the socket's consumers wait
+//! until the last of them is answered.
 
 use std::rc::Rc;
 
-use towpath_layer_core::{
-    Counter, Frame, GroupName, LayerError, Position, PositionError, Recalled, Resume, TopicReply,
-};
+use towpath_layer_core::{Counter, Frame, GroupName, Position, TopicReply};
 
-use super::broadcast::{Delivery, Fanout, for_stream};
+use super::broadcast::Delivery;
 use super::connection::Connection;
-use super::course::Course;
 use super::flusher::Urgency;
-use super::shard::{Seated, Shard};
+use super::shard::Shard;
 use crate::protocol::frame::OutFrame;
-use crate::protocol::phoenix::{Carries, Payload, Reply, Serializer};
-use crate::protocol::position;
+use crate::transport::outbox::{Bounds, NotTaken};
 
-/// What may wait, in messages. What comes beyond it is left out, and a client
-/// that resumes is told to begin anew.
+/// What topics are told may wait, in messages for each join. What comes beyond
+/// it is left out, and a client that resumes is told to begin anew.
 const HELD_MAX: usize = 256;
 
-/// Messages that are recalled for one client at most.
-const RECALLED_MAX: usize = 1000;
-
 #[derive(Debug)]
-enum Held {
+pub(super) enum Held {
     Said(TopicReply),
     Told(Delivery, Option<Position>),
+}
+
+/// One join that is not answered.
+#[derive(Debug, Default)]
+pub(super) struct Joining {
+    /// What is told to this group waits; everything, for a topic's connection.
+    group: Option<GroupName>,
+    /// Whether its history is being read.
+    resumes: bool,
+    told: usize,
+    /// The answer, which goes before all that was held.
+    pub(super) answer: Option<Frame>,
+    pub(super) held: Vec<Held>,
+    pub(super) overflowed: bool,
 }
 
 /// What waits for one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
-    held: Vec<Held>,
-    overflowed: bool,
-    /// Whether its history is being read.
-    resumes: bool,
+    joins: Vec<Joining>,
+    /// What a plain WebSocket's consumers have written.
+    frames: Vec<OutFrame>,
+    bytes: usize,
 }
 
 impl Hold {
-    fn push(&mut self, held: Held) -> bool {
-        // The answer and what the consumer says are few: none of it is left out.
-        if self.held.len() >= HELD_MAX && matches!(held, Held::Told(..)) {
+    /// For a connection that is one topic: it begins with its join.
+    pub(crate) fn of_topic() -> Self {
+        Self {
+            joins: vec![Joining::default()],
+            ..Self::default()
+        }
+    }
+
+    fn join_of(&mut self, group: &GroupName) -> Option<&mut Joining> {
+        self.joins.iter_mut().find(|join| join.is_of(group))
+    }
+
+    /// The history of a topic is being read.
+    fn resume(&mut self, group: &GroupName) {
+        match self.join_of(group) {
+            Some(join) => join.resumes = true,
+            None => self.joins.push(Joining {
+                group: Some(group.clone()),
+                resumes: true,
+                ..Joining::default()
+            }),
+        }
+    }
+
+    /// Keeps what a consumer says, if there is anything that it waits for: an
+    /// answer waits for the history that it was announced with, the rest for a
+    /// topic's own join. Gives it back otherwise, or if there is no room.
+    fn say(&mut self, said: TopicReply, max: usize) -> Result<(), (TopicReply, Option<NotTaken>)> {
+        if let TopicReply::Joined { response } = said {
+            let mut joins = self.joins.iter_mut().rev();
+            let Some(join) = joins.find(|join| join.resumes && join.answer.is_none()) else {
+                return Err((TopicReply::Joined { response }, None));
+            };
+            join.answer = Some(response);
+            return Ok(());
+        }
+        match self.joins.first_mut() {
+            Some(join) if join.group.is_none() => {
+                if join.held.len() >= max {
+                    return Err((said, Some(NotTaken::Full)));
+                }
+                join.held.push(Held::Said(said));
+                Ok(())
+            }
+            _ => Err((said, None)),
+        }
+    }
+
+    /// Keeps a frame of a plain WebSocket's consumers.
+    fn frame(&mut self, frame: OutFrame, bounds: Bounds) -> Result<(), NotTaken> {
+        let bytes = self.bytes + frame.len();
+        if self.frames.len() >= bounds.frames_max || bytes > bounds.bytes_max {
+            return Err(NotTaken::Full);
+        }
+        self.bytes = bytes;
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    fn take_join(&mut self, is_it: impl Fn(&Joining) -> bool) -> Option<Joining> {
+        let at = self.joins.iter().position(is_it)?;
+        Some(self.joins.remove(at))
+    }
+}
+
+impl Joining {
+    fn is_of(&self, group: &GroupName) -> bool {
+        self.group.as_ref().is_none_or(|own| own == group)
+    }
+
+    fn tell(&mut self, delivery: Delivery, position: Option<Position>) -> bool {
+        if self.told >= HELD_MAX {
             self.overflowed = true;
             return false;
         }
-        self.held.push(held);
+        self.told += 1;
+        self.held.push(Held::Told(delivery, position));
         true
-    }
-
-    /// The answer to the join: it goes before all that was held.
-    fn take_answer(&mut self) -> Option<Frame> {
-        let mut held = self.held.iter();
-        let at = held.position(|held| matches!(held, Held::Said(TopicReply::Joined { .. })))?;
-        match self.held.remove(at) {
-            Held::Said(TopicReply::Joined { response }) => Some(response),
-            Held::Said(_) | Held::Told(..) => None,
-        }
     }
 }
 
 impl Connection {
-    /// Whether what it is told has to wait.
-    pub(crate) fn holds(&self) -> bool {
-        self.hold.borrow().is_some()
+    /// Whether what the group is told has to wait for this member.
+    pub(super) fn holds(&self, group: &GroupName) -> bool {
+        let hold = self.hold.borrow();
+        hold.as_ref()
+            .is_some_and(|hold| hold.joins.iter().any(|join| join.is_of(group)))
+    }
+
+    /// The history of a topic is being read for its client.
+    pub(super) fn holds_from_now(&self, group: &GroupName) {
+        self.hold.borrow_mut().get_or_insert_default().resume(group);
+    }
+
+    /// Keeps a frame that its consumer has written, while it has to wait.
+    pub(super) fn keep_frame(
+        &self,
+        frame: &OutFrame,
+        bounds: Bounds,
+    ) -> Option<Result<(), NotTaken>> {
+        let mut hold = self.hold.borrow_mut();
+        let hold = hold.as_mut()?;
+        Some(hold.frame(frame.clone(), bounds))
+    }
+
+    /// The join whose history was read: nothing waits for it any more.
+    pub(super) fn take_join(&self, group: &GroupName) -> Option<Joining> {
+        let mut hold = self.hold.borrow_mut();
+        hold.as_mut()?.take_join(|join| join.is_of(group))
+    }
+
+    /// The join of a topic's connection, if no history was read.
+    fn take_own_join(&self) -> Option<Joining> {
+        let mut hold = self.hold.borrow_mut();
+        hold.as_mut()?.take_join(|join| join.group.is_none())
     }
 }
 
 impl Shard {
-    /// Keeps what a topic's members are told for one whose join is not answered.
+    /// Keeps what a group is told for a member whose join is not answered.
     pub(super) fn hold(
         &self,
         connection: &Connection,
+        group: &GroupName,
         delivery: Delivery,
         position: Option<Position>,
     ) {
         let mut hold = connection.hold.borrow_mut();
-        let held = hold
-            .as_mut()
-            .map(|hold| hold.push(Held::Told(delivery, position)));
-        if held == Some(false) {
+        let join = hold.as_mut().and_then(|hold| hold.join_of(group));
+        if join.is_some_and(|join| !join.tell(delivery, position)) {
             self.count(Counter::Dropped);
         }
     }
@@ -95,182 +193,56 @@ impl Shard {
         if matches!(said, TopicReply::Refused { .. }) {
             connection.hold.take();
         }
-        let joins = matches!(said, TopicReply::Joined { .. });
-        let resumes = {
-            let mut hold = connection.hold.borrow_mut();
-            match hold.as_mut() {
-                None => false,
-                Some(hold) if hold.resumes || !joins => {
-                    if !hold.push(Held::Said(said)) {
-                        self.count(Counter::Dropped);
-                    }
-                    return;
-                }
-                Some(_) => true,
-            }
+        let kept = match connection.hold.borrow_mut().as_mut() {
+            Some(hold) => hold.say(said, self.bounds.frames_max),
+            None => Err((said, None)),
         };
-        self.say(connection, said);
-        if resumes {
-            self.release(connection, None);
-        }
-    }
-
-    /// Reads what a client has missed, and then answers its join.
-    fn resume_from(self: &Rc<Self>, connection: &Rc<Connection>, resume: Resume) {
-        connection.hold.borrow_mut().get_or_insert_default().resumes = true;
-        let (shard, connection) = (Rc::clone(self), Rc::clone(connection));
-        self.sockets.spawn_local(async move {
-            let since = resume
-                .last_seen_id
-                .as_ref()
-                .map(|id| id.parse::<Position>());
-            let recalled = shard.recall(&connection, &resume, since.clone()).await;
-            let recalled = match recalled {
-                Ok(mut recalled) => {
-                    // What cannot be read is from nowhere.
-                    recalled.complete &= !matches!(since, Some(Err(_)));
-                    recalled
-                }
-                Err(error) => {
-                    let topic = &*resume.topic;
-                    tracing::warn!(topic, %error, "a client's history cannot be read");
-                    Recalled {
-                        position: since.and_then(Result::ok).unwrap_or(Position {
-                            epoch: 0,
-                            offset: 0,
-                        }),
-                        complete: false,
-                        messages: Vec::new(),
-                    }
-                }
-            };
-            shard.release(&connection, Some((resume, recalled)));
-        });
-    }
-
-    async fn recall(
-        &self,
-        connection: &Connection,
-        resume: &Resume,
-        since: Option<Result<Position, PositionError>>,
-    ) -> Result<Recalled, LayerError> {
-        let group = GroupName::topic(&resume.topic);
-        if let Some(stream) = &resume.stream {
-            let meta = stream.as_bytes().clone();
-            let added = self
-                .layer
-                .group_add(&group, &connection.channel, meta)
-                .await;
-            if let Err(error) = added {
-                tracing::warn!(%group, %error, "a socket is not told of its topic");
-            }
-        }
-        let since = since.and_then(Result::ok);
-        let max = match &resume.last_seen_id {
-            Some(_) => RECALLED_MAX,
-            None => usize::try_from(resume.latest)
-                .unwrap_or(RECALLED_MAX)
-                .min(RECALLED_MAX),
-        };
-        let mut recalled = self.layer.group_history(&group, since, max).await?;
-        if since.is_none() {
-            return Ok(recalled);
-        }
-        let behind = |recalled: &Recalled| {
-            let last = recalled
-                .messages
-                .last()
-                .and_then(|last| last.position.as_deref());
-            last.is_some_and(|last| last.offset < recalled.position.offset)
-        };
-        if behind(&recalled) {
-            // More than is recalled for one: it begins anew, behind all of it.
-            recalled.complete = false;
-        }
-        Ok(recalled)
-    }
-
-    /// Answers a join, tells what was missed, and what was held beyond that.
-    fn release(self: &Rc<Self>, connection: &Rc<Connection>, resumed: Option<(Resume, Recalled)>) {
-        let Some(mut hold) = connection.hold.take() else {
-            return;
-        };
-        if let Some((resume, recalled)) = resumed {
-            let resync = !recalled.complete || hold.overflowed;
-            if let Some(response) = hold.take_answer() {
-                let response = position::in_response(response, recalled.position, resync);
-                if connection.topic().is_some() {
-                    self.say(connection, TopicReply::Joined { response });
-                } else {
-                    self.say_joined(connection, &resume, response);
-                }
-            }
-            self.replay(connection, &resume, recalled);
-        }
-        for held in hold.held {
-            match held {
-                Held::Said(said) => self.say(connection, said),
-                Held::Told(_, at) if connection.has_seen(at) => {}
-                Held::Told(delivery, _) => {
-                    self.deliver(connection, delivery, None, Urgency::Now, 0);
+        match kept {
+            Ok(()) => {}
+            Err((_, Some(_))) => self.overflow(connection),
+            Err((said, None)) => {
+                let joins = matches!(said, TopicReply::Joined { .. });
+                self.say(connection, said);
+                let own = joins.then(|| connection.take_own_join()).flatten();
+                if let Some(join) = own {
+                    self.let_out(connection, join.held);
                 }
             }
         }
     }
 
-    fn replay(self: &Rc<Self>, connection: &Rc<Connection>, resume: &Resume, recalled: Recalled) {
-        let group = GroupName::topic(&resume.topic);
-        let stream = resume.stream.as_ref();
-        let seated = Seated {
-            connection: Rc::clone(connection),
-            meta: stream
-                .map(|stream| stream.as_bytes().clone())
-                .unwrap_or_default(),
-        };
-        let mut courses = self.courses.borrow_mut();
-        courses
-            .entry(group)
-            .or_insert_with(|| Course::new(recalled.position));
-        drop(courses);
-        connection.seen.set(Some(recalled.position));
-        for reply in recalled.messages {
-            for said in &reply.topic {
-                if let TopicReply::Broadcast(broadcast) = said {
-                    let delivery =
-                        Fanout::new(broadcast, reply.position.as_deref().copied()).to(&seated);
-                    let more = broadcast.payload.len();
-                    self.deliver(connection, delivery, None, Urgency::Now, more);
-                }
-            }
-        }
-    }
-
-    fn say(self: &Rc<Self>, connection: &Rc<Connection>, said: TopicReply) {
+    pub(super) fn say(self: &Rc<Self>, connection: &Rc<Connection>, said: TopicReply) {
         match connection.topic() {
             Some(topic) => self.say_to(topic, said),
             None => self.count(Counter::Dropped),
         }
     }
 
-    /// Tells a plain WebSocket where it stands, in the frames of version 1.
-    fn say_joined(self: &Rc<Self>, connection: &Rc<Connection>, resume: &Resume, response: Frame) {
-        let reply = Reply {
-            join_ref: None,
-            reference: None,
-            topic: &resume.topic,
-            status: "ok",
-            response: &Payload::from(response),
-        };
-        let delivery = match Serializer::V1.encode_reply(&reply, Carries::TextAndBytes) {
-            Ok(frame) => {
-                let stream = resume.stream.as_deref().unwrap_or_default();
-                Delivery::Frame(OutFrame::data(&for_stream(stream, frame)))
+    /// Lets out what was held for a join that has been answered, and for all if
+    /// it was the last.
+    pub(super) fn let_out(self: &Rc<Self>, connection: &Rc<Connection>, held: Vec<Held>) {
+        for held in held {
+            match held {
+                Held::Said(said) => self.say(connection, said),
+                Held::Told(_, at) if connection.has_seen(at) => {}
+                Held::Told(delivery, _) => self.deliver(connection, delivery, Urgency::Now, 0),
             }
-            Err(error) => {
-                tracing::warn!(%error, "an answer cannot be written");
-                Delivery::Nothing
-            }
+        }
+        let is_last = |hold: &Hold| hold.joins.is_empty();
+        if connection.hold.borrow().as_deref().is_some_and(is_last) {
+            self.let_frames_out(connection);
+            connection.hold.take();
+        }
+    }
+
+    /// Writes the frames that a plain WebSocket's consumers have written.
+    pub(super) fn let_frames_out(self: &Rc<Self>, connection: &Rc<Connection>) {
+        let frames = match connection.hold.borrow_mut().as_mut() {
+            Some(hold) => std::mem::take(&mut hold.frames),
+            None => return,
         };
-        self.deliver(connection, delivery, None, Urgency::Now, 0);
+        for frame in frames {
+            self.deliver(connection, Delivery::Frame(frame), Urgency::Now, 0);
+        }
     }
 }

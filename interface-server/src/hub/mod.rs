@@ -21,6 +21,7 @@ mod perform;
 mod poll;
 mod presence;
 mod published;
+mod resume;
 pub(crate) mod shard;
 pub(crate) mod signal;
 mod sweeper;

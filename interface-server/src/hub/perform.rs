@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytestring::ByteString;
 use towpath_layer_core::{Accept, Counter, Frame, GroupChange, TopicReply};
 
+use super::broadcast::Delivery;
 use super::cleanup::Job;
 use super::connection::{Connection, Decision, Leaving};
 use super::flusher::Urgency;
@@ -106,6 +107,10 @@ impl Shard {
             _ => Leaves::Closed,
         };
         self.end_topics(connection, leaving);
+        if !at_once {
+            // Behind the close it would come too late.
+            self.let_frames_out(connection);
+        }
         self.close(connection, code, reason, at_once);
     }
 
@@ -164,10 +169,10 @@ impl Shard {
             return self.count(Counter::Dropped);
         }
         let frame = OutFrame::data(frame);
-        match self.put(connection, frame, Urgency::Now) {
-            Ok(()) => self.metrics.frames_out.increment(1),
-            Err(NotTaken::Full) => self.overflow(connection),
-            Err(NotTaken::Sealed) => self.count(Counter::Dropped),
+        match connection.keep_frame(&frame, self.bounds) {
+            None => self.deliver(connection, Delivery::Frame(frame), Urgency::Now, 0),
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.overflow(connection),
         }
     }
 

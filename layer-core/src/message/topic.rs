@@ -5,6 +5,7 @@ use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::Frame;
+use crate::Position;
 use crate::presence::Change;
 
 /// A client asks to join a topic; its join waits for the answer.
@@ -97,6 +98,10 @@ pub struct Resume {
     pub last_seen_id: Option<ByteString>,
     /// How many of the latest messages one is told that has seen none.
     pub latest: u32,
+    /// For one that has seen none: where the topic stood before it joined. All
+    /// that was published since is told, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Position>,
     /// For a plain WebSocket, which has not joined the topic's group yet: the
     /// stream of a demultiplexer, or nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,13 +1,21 @@
 //! Which topics keep a history, and what a client that joins is told of it.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use towpath_layer_core::{Frame, History, Resume};
+use towpath_layer_core::{Frame, GroupName, History, Resume};
 
 use super::{Topic, TopicConsumer, TopicPattern};
+use crate::Result;
+
+/// Under which name a client says what it has seen last; on a stream of a
+/// demultiplexer `.` and the stream's name stand behind it.
+const LAST_SEEN_ID: &str = "last_seen_id";
 
 /// A position is shorter; what is longer is none, and is cut.
 const LAST_SEEN_LEN_MAX: usize = 64;
@@ -51,40 +59,73 @@ impl Histories {
 }
 
 /// Asks the node to tell a client that joins what it has missed, if the topic
-/// keeps that.
-pub(super) fn resume<C: TopicConsumer>(topic: &Topic, payload: &Frame) -> Option<Resume> {
-    C::HISTORY?;
+/// keeps that. For one that has seen nothing the topic's position is read: its
+/// group must not be joined yet.
+pub(super) async fn resume<C: TopicConsumer>(
+    topic: &Topic,
+    payload: &Frame,
+) -> Result<Option<Resume>> {
     // The past is of no use to one whose topic ends at once.
-    if topic.stops() {
-        return None;
+    if C::HISTORY.is_none() || topic.stops() {
+        return Ok(None);
     }
-    let stream = || topic.context().framing().stream.unwrap_or_default();
-    Some(Resume {
+    let stream = topic.context().framing().stream;
+    let last_seen_id = last_seen_id(payload, stream.as_deref());
+    let from = match last_seen_id {
+        Some(_) => None,
+        None => {
+            let group = GroupName::topic(topic.name());
+            let layer = topic.context().layer();
+            Some(layer.group_history(&group, None, 0).await?.position)
+        }
+    };
+    Ok(Some(Resume {
         topic: topic.name().into(),
-        last_seen_id: last_seen_id(payload),
+        last_seen_id,
         latest: C::HISTORY_ON_JOIN,
-        stream: topic.is_plain().then(stream),
-    })
+        from,
+        stream: topic.is_plain().then(|| stream.unwrap_or_default()),
+    }))
 }
 
-#[derive(Deserialize)]
-struct Seen<'a> {
-    #[serde(borrow, default)]
-    last_seen_id: Option<&'a RawValue>,
-}
-
-/// What the client has seen last, as it says; anything but a string says
-/// nothing.
-fn last_seen_id(payload: &Frame) -> Option<ByteString> {
+/// What the client has seen last of the topic, or of its stream, as it says in
+/// the payload of its join; anything but a string says nothing.
+fn last_seen_id(payload: &Frame, stream: Option<&str>) -> Option<ByteString> {
     let Frame::Text(json) = payload else {
         return None;
     };
-    // An array would be read as the fields in their order.
-    let object = json.trim_start().starts_with('{').then_some(&**json)?;
-    let seen: Seen<'_> = serde_json::from_str(object).ok()?;
-    let text: String = serde_json::from_str(seen.last_seen_id?.get()).ok()?;
+    let name = match stream {
+        None => Cow::Borrowed(LAST_SEEN_ID),
+        Some(stream) => Cow::Owned(format!("{LAST_SEEN_ID}.{stream}")),
+    };
+    let mut json = serde_json::Deserializer::from_str(json);
+    let seen = json.deserialize_map(Field(&name)).ok()??;
+    let text: String = serde_json::from_str(seen.get()).ok()?;
     let len = text.floor_char_boundary(LAST_SEEN_LEN_MAX);
     text.get(..len).map(ByteString::from)
+}
+
+/// One field of an object, whatever it is.
+struct Field<'n>(&'n str);
+
+impl<'de> Visitor<'de> for Field<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(name) = fields.next_key::<Cow<'de, str>>()? {
+            if name == self.0 {
+                found = Some(fields.next_value()?);
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
 }
 
 #[cfg(test)]
@@ -134,11 +175,20 @@ mod tests {
             ("{", None),
         ] {
             let payload = Frame::Text(payload.into());
-            assert_eq!(last_seen_id(&payload).as_deref(), seen, "{payload:?}");
+            assert_eq!(last_seen_id(&payload, None).as_deref(), seen, "{payload:?}");
         }
-        assert_eq!(last_seen_id(&Frame::Bytes("{}".into())), None);
+        assert_eq!(last_seen_id(&Frame::Bytes("{}".into()), None), None);
         let long = format!(r#"{{"last_seen_id":"{}"}}"#, "\u{e9}".repeat(1000));
-        let cut = last_seen_id(&Frame::Text(long.into())).unwrap();
+        let cut = last_seen_id(&Frame::Text(long.into()), None).unwrap();
         assert_eq!(cut.len(), LAST_SEEN_LEN_MAX);
+    }
+
+    #[test]
+    fn what_was_seen_last_of_a_stream_stands_under_its_name() {
+        let payload = r#"{"last_seen_id":"0-1","last_seen_id.a":"0-2","last_seen_id.a b":"0-3"}"#;
+        let payload = Frame::Text(payload.into());
+        for (stream, seen) in [("a", Some("0-2")), ("a b", Some("0-3")), ("b", None)] {
+            assert_eq!(last_seen_id(&payload, Some(stream)).as_deref(), seen);
+        }
     }
 }

@@ -69,7 +69,7 @@ pub(super) async fn open<C: TopicConsumer>(
 ) -> Result<bool> {
     let presences = changes::<C>(topic).await?;
     keep(consumer, topic)?;
-    let resume = resume::<C>(topic, payload);
+    let resume = resume::<C>(topic, payload).await?;
     // The node itself makes a plain WebSocket a member that resumes: nothing is
     // written before it is told where it stands.
     if !(topic.is_plain() && resume.is_some()) {

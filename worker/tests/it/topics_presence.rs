@@ -224,8 +224,20 @@ fn resume(topic: &str, last_seen_id: Option<&str>, stream: Option<&str>) -> Topi
         topic: topic.into(),
         last_seen_id: last_seen_id.map(Into::into),
         latest: 5,
+        from: None,
         stream: stream.map(Into::into),
     }))
+}
+
+/// For one that has seen nothing: where the topic stands now.
+async fn fresh(play: &Play, topic: &str, stream: Option<&str>) -> TopicReply {
+    let group = GroupName::topic(topic);
+    let recalled = play.stage.layer.group_history(&group, None, 0).await;
+    let mut resume = resume(topic, None, stream);
+    if let TopicReply::Resume(resume) = &mut resume {
+        resume.from = Some(recalled.unwrap().position);
+    }
+    resume
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,12 +399,12 @@ async fn a_client_that_joins_is_told_what_it_missed() {
         (r#"{"last_seen_id":"0-1"}"#, Some("0-1")),
         (r#"{"last_seen_id":1}"#, None),
     ] {
+        let resumes = match seen {
+            Some(_) => resume("archive:1", seen, None),
+            None => fresh(&play, "archive:1", None).await,
+        };
         let (peer, turn) = play.join("archive:1", payload).await;
-        let expected = [
-            resume("archive:1", seen, None),
-            joined(&json!({})),
-            watch("archive:1", false),
-        ];
+        let expected = [resumes, joined(&json!({})), watch("archive:1", false)];
         let turn = turn.done();
         let said = turn.said();
         assert_eq!(said[..3], expected.iter().collect::<Vec<_>>());
@@ -479,19 +491,24 @@ async fn a_plain_connection_leaves_its_first_frame_to_the_node() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_with_a_history_names_itself() {
     let play = Play::new().await;
-    let (_, turn) = play.connect("/streams", "user=ada").await;
+    let before = fresh(&play, "files:1", Some("files")).await;
+    let (_, turn) = play.connect("/streams", "last_seen_id=0-1").await;
     let said = turn.said();
-    let expected = [
-        resume("files:1", None, Some("files")),
-        joined(&json!({})),
-        watch("files:1", false),
-    ];
+    let expected = [before, joined(&json!({})), watch("files:1", false)];
     assert_eq!(said[2..], expected.iter().collect::<Vec<_>>());
     assert_eq!(
         play.kept("files:1").await.1,
         1,
         "streams are among the routes"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_resumes_by_the_parameter_of_its_name() {
+    let play = Play::new().await;
+    let (_, turn) = play.connect("/streams", "last_seen_id.files=0-7").await;
+    let expected = resume("files:1", Some("0-7"), Some("files"));
+    assert!(turn.said().contains(&&expected), "{turn:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,9 +94,13 @@ impl Shard {
         }
         drop(watchers);
         // A state may be larger than what a socket may leave unread.
-        let room = if told { 0 } else { broadcast.payload.len() };
+        let more = if told { 0 } else { broadcast.payload.len() };
         for (connection, delivery) in deliveries {
-            self.deliver(&connection, delivery, None, urgency, room);
+            if connection.holds(&room.group) {
+                self.hold(&connection, &room.group, delivery, None);
+            } else {
+                self.deliver(&connection, delivery, urgency, more);
+            }
         }
     }
 }

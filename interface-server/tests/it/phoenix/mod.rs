@@ -10,4 +10,5 @@ mod mounts;
 mod presence;
 mod presence_outages;
 mod resume;
+mod resume_plain;
 mod stage;

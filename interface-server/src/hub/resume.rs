@@ -1,0 +1,230 @@
+//! What a client has missed is read before its join is answered: answer, what
+//! it missed, and what was held beyond that, with no gap and no double at the
+//! seam.
+
+use std::rc::Rc;
+
+use towpath_layer_core::{
+    Frame, GroupName, LayerError, Position, Recalled, Reply as Message, Resume, TopicReply,
+};
+
+use super::broadcast::{Delivery, Fanout, for_stream};
+use super::cleanup::Job;
+use super::connection::Connection;
+use super::course::Course;
+use super::flusher::Urgency;
+use super::shard::{Seated, Shard};
+use crate::protocol::frame::OutFrame;
+use crate::protocol::phoenix::{Carries, Payload, Reply, Serializer};
+use crate::protocol::position;
+
+/// Messages that are recalled for one client at most.
+const RECALLED_MAX: usize = 1000;
+
+/// Where a client's history is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Behind what it has seen.
+    Seen(Position),
+    /// It names something that no layer has given: all that is kept.
+    Unreadable,
+    /// It has seen nothing: some of what was said before it joined, and all that
+    /// was said since.
+    Joined(Position),
+    /// It has seen nothing, and is told so many.
+    Latest(usize),
+}
+
+impl Start {
+    fn of(resume: &Resume) -> Self {
+        if let Some(seen) = &resume.last_seen_id {
+            return seen.parse().map_or(Self::Unreadable, Self::Seen);
+        }
+        match resume.from {
+            Some(from) => Self::Joined(Position {
+                offset: from.offset.saturating_sub(u64::from(resume.latest)),
+                ..from
+            }),
+            None => Self::Latest(usize::try_from(resume.latest).unwrap_or(RECALLED_MAX)),
+        }
+    }
+
+    const fn since(self) -> Option<Position> {
+        match self {
+            Self::Seen(position) | Self::Joined(position) => Some(position),
+            Self::Unreadable | Self::Latest(_) => None,
+        }
+    }
+
+    fn max(self) -> usize {
+        match self {
+            Self::Latest(latest) => latest.min(RECALLED_MAX),
+            Self::Seen(_) | Self::Unreadable | Self::Joined(_) => RECALLED_MAX,
+        }
+    }
+
+    /// Whether what was recalled is all that the client has to be told.
+    fn is_complete(self, recalled: &Recalled) -> bool {
+        match self {
+            Self::Seen(_) => recalled.complete && !is_behind(recalled),
+            Self::Unreadable => false,
+            // What was before it joined need not be kept any more.
+            Self::Joined(_) => !is_behind(recalled),
+            Self::Latest(_) => recalled.complete,
+        }
+    }
+}
+
+/// Whether more was published than is recalled for one client.
+fn is_behind(recalled: &Recalled) -> bool {
+    let last = recalled.messages.last();
+    let last = last.and_then(|last| last.position.as_deref());
+    last.is_some_and(|last| last.offset < recalled.position.offset)
+}
+
+/// Where a client stands that has been told nothing of it yet: what follows
+/// moves it on.
+fn stands_at(recalled: &Recalled) -> Position {
+    let first = recalled.messages.first();
+    let first = first.and_then(|first| first.position.as_deref());
+    first.map_or(recalled.position, |first| Position {
+        offset: first.offset.saturating_sub(1),
+        ..*first
+    })
+}
+
+impl Shard {
+    /// Reads what a client has missed, and then answers its join.
+    pub(super) fn resume_from(self: &Rc<Self>, connection: &Rc<Connection>, resume: Resume) {
+        let group = GroupName::topic(&resume.topic);
+        connection.holds_from_now(&group);
+        let (shard, connection) = (Rc::clone(self), Rc::clone(connection));
+        self.sockets.spawn_local(async move {
+            let seated = Seated {
+                connection,
+                meta: resume.stream.clone().unwrap_or_default().into_bytes(),
+            };
+            let is_member = match resume.stream {
+                Some(_) => shard.seat(&group, &seated).await,
+                None => true,
+            };
+            let mut recalled = shard.recall(&group, &resume).await;
+            recalled.complete &= is_member;
+            shard.release(&group, &seated, &resume, recalled);
+        });
+    }
+
+    /// Makes a plain WebSocket a member. What is published while that fails is
+    /// missing for it.
+    async fn seat(&self, group: &GroupName, seated: &Seated) -> bool {
+        let (channel, meta) = (&seated.connection.channel, seated.meta.clone());
+        let added = self.layer.group_add(group, channel, meta.clone()).await;
+        let Err(error) = added else {
+            return true;
+        };
+        tracing::warn!(%group, %error, "a socket is not told of its topic yet");
+        self.repair(Job::Add {
+            group: group.clone(),
+            channel: channel.clone(),
+            meta,
+        });
+        false
+    }
+
+    async fn recall(&self, group: &GroupName, resume: &Resume) -> Recalled {
+        let start = Start::of(resume);
+        let recalled: Result<Recalled, LayerError> = self
+            .layer
+            .group_history(group, start.since(), start.max())
+            .await;
+        match recalled {
+            Ok(recalled) => Recalled {
+                complete: start.is_complete(&recalled),
+                ..recalled
+            },
+            Err(error) => {
+                let topic = &*resume.topic;
+                tracing::warn!(topic, %error, "a client's history cannot be read");
+                let nowhere = Position {
+                    epoch: 0,
+                    offset: 0,
+                };
+                Recalled {
+                    position: start.since().unwrap_or(nowhere),
+                    complete: false,
+                    messages: Vec::new(),
+                }
+            }
+        }
+    }
+
+    /// Answers a join, tells what was missed, and what was held beyond that.
+    fn release(
+        self: &Rc<Self>,
+        group: &GroupName,
+        seated: &Seated,
+        resume: &Resume,
+        recalled: Recalled,
+    ) {
+        let connection = &seated.connection;
+        let Some(mut join) = connection.take_join(group) else {
+            return;
+        };
+        let resync = !recalled.complete || join.overflowed;
+        if let Some(response) = join.answer.take() {
+            let response = position::in_response(response, stands_at(&recalled), resync);
+            if connection.topic().is_some() {
+                self.say(connection, TopicReply::Joined { response });
+            } else {
+                self.say_joined(connection, resume, response);
+            }
+        }
+        self.replay(group, seated, recalled);
+        self.let_out(connection, join.held);
+    }
+
+    fn replay(self: &Rc<Self>, group: &GroupName, seated: &Seated, recalled: Recalled) {
+        let mut courses = self.courses.borrow_mut();
+        courses
+            .entry(group.clone())
+            .or_insert_with(|| Course::new(recalled.position));
+        drop(courses);
+        seated.connection.note_seen(recalled.position);
+        for message in &recalled.messages {
+            self.tell_again(seated, message);
+        }
+    }
+
+    fn tell_again(self: &Rc<Self>, seated: &Seated, message: &Message) {
+        let at = message.position.as_deref().copied();
+        for said in &message.topic {
+            if let TopicReply::Broadcast(broadcast) = said {
+                let delivery = Fanout::new(broadcast, at).to(seated);
+                let more = broadcast.payload.len();
+                self.deliver(&seated.connection, delivery, Urgency::Now, more);
+            }
+        }
+    }
+
+    /// Tells a plain WebSocket where it stands, in the frames of version 1.
+    fn say_joined(self: &Rc<Self>, connection: &Rc<Connection>, resume: &Resume, response: Frame) {
+        let reply = Reply {
+            join_ref: None,
+            reference: None,
+            topic: &resume.topic,
+            status: "ok",
+            response: &Payload::from(response),
+        };
+        let delivery = match Serializer::V1.encode_reply(&reply, Carries::TextAndBytes) {
+            Ok(frame) => {
+                let stream = resume.stream.as_deref().unwrap_or_default();
+                Delivery::Frame(OutFrame::data(&for_stream(stream, frame)))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an answer cannot be written");
+                Delivery::Nothing
+            }
+        };
+        self.deliver(connection, delivery, Urgency::Now, 0);
+    }
+}
