@@ -89,7 +89,7 @@ impl EventKind {
 /// What a connect event tells of the handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Handshake {
-    /// `ws` or `wss`.
+    /// `ws` or `wss`; of a client that polls `http` or `https`.
     pub scheme: ByteString,
     /// What stands after `?`, undecoded.
     pub query_string: Bytes,
