@@ -4,8 +4,10 @@
 import { createReadStream } from "node:fs";
 import http from "node:http";
 
-const PAGE = "../../towpath/assets/topics";
+const ASSETS = "../../towpath/assets";
+const PAGE = `${ASSETS}/topics`;
 const FILES = {
+  "/icon.svg": [`${ASSETS}/icon.svg`, "image/svg+xml"],
   "/": [`${PAGE}/index.html`, "text/html; charset=utf-8"],
   "/topics/chat.js": [`${PAGE}/chat.js`, "text/javascript"],
   "/topics/main.js": ["main.js", "text/javascript"],

@@ -75,3 +75,18 @@ async fn pages_talk_in_topics_in_chromium() -> Result<()> {
         .await
         .with_context(|| process.log())
 }
+
+#[tokio::test]
+async fn the_page_with_the_npm_package_of_phoenix_works_in_chromium() -> Result<()> {
+    let example = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/phoenix-js");
+    ensure!(
+        example.join("node_modules").exists(),
+        "run `npm ci` in examples/phoenix-js first (`cargo xtask test` does)"
+    );
+    let origins = [("TOWPATH__SERVER__ORIGINS", "//localhost")];
+    let process = Process::start_with(&["--listen", "127.0.0.1:0"], &origins)?;
+    let address = process.address().await?;
+    run("phoenix-example.mjs", &format!("http://{address}"))
+        .await
+        .with_context(|| process.log())
+}

@@ -55,7 +55,12 @@ const BOUNDARIES: &[&str] = &[
     "boundaries",
 ];
 const CLIENTS: &[&str] = &["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"];
-const CLIENT_FOLDERS: &[&str] = &["clients/js", "tests/clients", "tests/phoenix"];
+const CLIENT_FOLDERS: &[&str] = &[
+    "clients/js",
+    "tests/clients",
+    "tests/phoenix",
+    "examples/phoenix-js",
+];
 // It also says whether the built file that is embedded is what the source gives.
 const CLIENT_TEST: &[&str] = &["npm", "test", "--silent"];
 

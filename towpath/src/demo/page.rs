@@ -17,18 +17,29 @@ use towpath_layer_core::{Entropy as _, SystemEntropy};
 const CHAT: &str = include_str!("../../assets/chat.html");
 const TOPICS: &str = include_str!("../../assets/topics/index.html");
 
-/// The scripts of the page with topics: its own, and the client.
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What the pages ask for: their icon, and the scripts of the one with topics,
+/// its own and the client.
+const FILES: [(&str, &str, &str); 4] = [
+    (
+        "/icon.svg",
+        "image/svg+xml",
+        include_str!("../../assets/icon.svg"),
+    ),
     (
         "/topics/main.js",
+        SCRIPT,
         include_str!("../../assets/topics/main.js"),
     ),
     (
         "/topics/chat.js",
+        SCRIPT,
         include_str!("../../assets/topics/chat.js"),
     ),
     (
         "/topics/towpath.js",
+        SCRIPT,
         include_str!("../../../clients/js/dist/towpath.js"),
     ),
 ];
@@ -41,9 +52,9 @@ pub(crate) fn service() -> ServiceFn<fn(Request<Incoming>) -> Answer> {
 }
 
 fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
-    let script = SCRIPTS.iter().find(|(known, _)| *known == path);
-    let known = matches!(path, "/" | "/topics") || script.is_some();
-    match (path, script, method) {
+    let file = FILES.iter().find(|(known, ..)| *known == path);
+    let known = matches!(path, "/" | "/topics") || file.is_some();
+    match (path, file, method) {
         (.., other) if known && !matches!(*other, Method::GET | Method::HEAD) => plain(
             StatusCode::METHOD_NOT_ALLOWED,
             &[(ALLOW, "GET, HEAD")],
@@ -51,14 +62,14 @@ fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
         ),
         ("/", ..) => page(CHAT),
         ("/topics", ..) => page(TOPICS),
-        (_, Some((_, script)), _) => respond(
+        (_, Some((_, kind, file)), _) => respond(
             StatusCode::OK,
             &[
-                (CONTENT_TYPE, "text/javascript; charset=utf-8"),
+                (CONTENT_TYPE, kind),
                 (CACHE_CONTROL, "no-cache"),
                 (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             ],
-            Bytes::from_static(script.as_bytes()),
+            Bytes::from_static(file.as_bytes()),
         ),
         _ => plain(
             StatusCode::NOT_FOUND,
@@ -144,9 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn the_page_with_topics_finds_its_scripts() {
+    fn the_pages_find_what_they_ask_for() {
+        for page in [CHAT, TOPICS] {
+            assert!(page.contains("href=\"/icon.svg\""), "{page}");
+        }
         for path in [
             "/topics",
+            "/icon.svg",
             "/topics/main.js",
             "/topics/chat.js",
             "/topics/towpath.js",
