@@ -35,6 +35,7 @@ const ONE_NODE: &[&str] = &[
     "subprotocols",
     "tokens",
     "towpath-client",
+    "towpath-plain",
     "towpath-presence",
     "towpath-resume",
     "two-nodes",
@@ -47,6 +48,7 @@ const TWO_NODES: &[&str] = &[
     "messages",
     "presence",
     "resume",
+    "towpath-plain",
     "two-nodes",
 ];
 /// Pages come from another origin.

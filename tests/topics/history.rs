@@ -18,6 +18,12 @@ struct Line {
     n: Value,
 }
 
+#[derive(Debug, Deserialize)]
+struct Wishes {
+    /// A welcome is pushed, and this is said to everybody.
+    announce: Option<Value>,
+}
+
 impl TopicConsumer for Remembered {
     type Socket = UserSocket;
 
@@ -26,7 +32,12 @@ impl TopicConsumer for Remembered {
         ttl: Duration::from_mins(1),
     });
 
-    async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+    async fn join(payload: TopicPayload, _: &UserSocket, topic: &Topic) -> Result<Joined<Self>> {
+        let Wishes { announce } = payload.json()?;
+        if let Some(n) = announce {
+            topic.push("welcome", &json!({})).await?;
+            topic.broadcast("said", &Line { n }).await?;
+        }
         Ok(Joined::ok(Self))
     }
 
@@ -36,11 +47,12 @@ impl TopicConsumer for Remembered {
         payload: TopicPayload,
         topic: &Topic,
     ) -> Result<Answer> {
-        if event != "say" {
-            return Err(topic.unknown(event));
-        }
         let line: Line = payload.json()?;
-        topic.broadcast("said", &line).await?;
+        match event {
+            "say" => topic.broadcast("said", &line).await?,
+            "say_others" => topic.broadcast_from("said", &line).await?,
+            _ => return Err(topic.unknown(event)),
+        }
         Ok(Answer::ok(&json!({})))
     }
 }

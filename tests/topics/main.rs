@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use towpath::prelude::*;
-use towpath::worker::TopicRoutes;
+use towpath::worker::{Demultiplexer, TopicRoutes};
 
 use self::history::Remembered;
 use self::presence::Presence;
@@ -37,9 +37,19 @@ fn main() -> ExitCode {
         .socket("/nested/path/{tenant}", both())
         .socket(socket::AUTH_PATH, both().auth_token(true))
         .route("/rooms/{room}", Watch::websocket("watch:{room}"))
+        .route("/history/{topic}", Remembered::websocket("history:{topic}"))
+        .route("/streams/{topic}", streams())
         .channel(later::ANSWER, later::answer)
         .channel(later::ANSWER_TWICE, later::answer_twice)
         .run()
+}
+
+/// Two histories over one socket.
+fn streams() -> Demultiplexer {
+    let of = |topic| Remembered::websocket(topic);
+    demultiplexer()
+        .stream("left", of("history:{topic}-left"))
+        .stream("right", of("history:{topic}-right"))
 }
 
 /// Every mount has all topics.

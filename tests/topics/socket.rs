@@ -24,6 +24,9 @@ pub(crate) struct UserSocket {
 /// What is known of a connection, as `connect_info` tells it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Known {
+    transport: String,
+    /// The user of the session in the cookie.
+    session: Option<String>,
     params: Fields,
     x_headers: Fields,
     trace_headers: Fields,
@@ -56,7 +59,8 @@ impl TopicSocket for UserSocket {
             AUTH_PATH => Some(authenticated(info)?),
             _ => params.get("user").map(str::to_owned),
         };
-        let known = Known::of(&params, info);
+        let session = session(&params, &info.extract().await?);
+        let known = Known::of(&params, info, session);
         Ok(Self { user, known })
     }
 
@@ -72,14 +76,23 @@ fn authenticated(info: &ConnectInfo) -> Result<String> {
     user.map_err(|error| Error::deny(403, error.to_string()))
 }
 
+/// Whose session the cookie is, `TOKEN.USER`, if the page knows the token: one of
+/// another site has the cookie sent along, too, but cannot read it.
+fn session(params: &SocketParams, cookies: &Cookies) -> Option<String> {
+    let (token, user) = cookies.get("session")?.split_once('.')?;
+    (params.get("_csrf_token") == Some(token)).then(|| user.to_owned())
+}
+
 impl Known {
-    fn of(params: &SocketParams, info: &ConnectInfo) -> Self {
+    fn of(params: &SocketParams, info: &ConnectInfo, session: Option<String>) -> Self {
         let params = params.iter();
         let peer = info.client().map(|(address, port)| Peer {
             address: address.to_owned(),
             port,
         });
         Self {
+            transport: info.transport().to_string(),
+            session,
             params: params
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),

@@ -49,12 +49,31 @@ for (const version of VERSIONS) {
     withRaw("/socket", { version, params: { user: "ann" }, headers: HEADERS }, async (raw) => {
       const info = await connectInfo(raw, unique("room:"));
       checkInfo(info);
+      assert.equal(info.transport, "websocket");
       assert.equal(info.sec_websocket_headers["sec-websocket-version"], "13");
     }));
 
   test(`${version.vsn}: a socket knows params, headers, peer and address of its long-poll`, async () => {
     const poll = await RawPoll.open("/socket", { version, params: { user: "ann" }, headers: HEADERS });
-    checkInfo(await connectInfo(poll, unique("room:")));
+    const info = await connectInfo(poll, unique("room:"));
+    checkInfo(info);
+    assert.equal(info.transport, "longpoll");
+  });
+
+  test(`${version.vsn}: a session in a cookie counts for a page that knows its token`, async () => {
+    const cookie = "other=1; session=secret.ann";
+    for (const [headers, params, session] of [
+      [{ cookie }, { _csrf_token: "secret" }, "ann"],
+      [{ cookie }, { _csrf_token: "guess" }, null],
+      [{ cookie }, {}, null],
+      [{}, { _csrf_token: "secret" }, null],
+    ]) {
+      await withRaw("/socket", { version, params, headers }, async (raw) => {
+        assert.equal((await connectInfo(raw, unique("room:"))).session, session);
+      });
+      const poll = await RawPoll.open("/socket", { version, params, headers });
+      assert.equal((await connectInfo(poll, unique("room:"))).session, session);
+    }
   });
 
   test(`${version.vsn}: a refused connect is 403, or as the application says`, async () => {

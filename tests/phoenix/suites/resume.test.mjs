@@ -62,6 +62,17 @@ for (const { name, options } of WAYS) {
   });
 }
 
+test("history knows nobody: whoever comes back is told what it said to the others, too", async (context) => {
+  const topic = unique("history:");
+  const other = await reader(await connected(context), topic);
+  const first = await reader(await connected(context), topic);
+  assert.deepEqual(await answer(first.channel.push("say_others", { n: 1 })), ["ok", {}]);
+  await hears(other, 1);
+  assert.equal(first.said.length, 0);
+  const again = await reader(await connected(context), topic, first.state.lastSeenId);
+  await hears(again, 1);
+});
+
 test("a new reader gets a position and nothing old", async (context) => {
   const topic = unique("history:");
   const writer = await reader(await connected(context), topic);
