@@ -10,6 +10,7 @@ use super::broadcast::Delivery;
 use super::cleanup::Job;
 use super::connection::{Connection, Decision, Leaving};
 use super::flusher::Urgency;
+use super::resume::RECALLED_MAX;
 use super::shard::Shard;
 use crate::config::SlowPolicy;
 use crate::conversation::{Action, Reading};
@@ -186,7 +187,9 @@ impl Shard {
         self.put_more(connection, frame, urgency, 0)
     }
 
-    /// The same where `more` bytes may wait.
+    /// The same for what may be much, and more than anybody chose to be told at
+    /// once: what was missed, or who is present. So much more may wait, besides
+    /// what one history keeps, and takes no room from what follows.
     pub(crate) fn put_more(
         &self,
         connection: &Rc<Connection>,
@@ -195,9 +198,15 @@ impl Shard {
         more: usize,
     ) -> Result<(), NotTaken> {
         let connection = connection.socket();
-        let bounds = Bounds {
-            bytes_max: self.bounds.bytes_max + more,
-            ..self.bounds
+        let (frame, bounds) = if more == 0 {
+            (frame, self.bounds)
+        } else {
+            let history = self.layer.limits().history_bytes_max;
+            let bounds = Bounds {
+                frames_max: self.bounds.frames_max + RECALLED_MAX,
+                bytes_max: self.bounds.bytes_max + history + more,
+            };
+            (frame.beyond(), bounds)
         };
         connection.line.borrow_mut().outbox.push(frame, bounds)?;
         self.flusher.mark(connection, urgency);

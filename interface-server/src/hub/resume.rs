@@ -19,7 +19,7 @@ use crate::protocol::phoenix::{Carries, Payload, Reply, Serializer};
 use crate::protocol::position;
 
 /// Messages that are recalled for one client at most.
-const RECALLED_MAX: usize = 1000;
+pub(super) const RECALLED_MAX: usize = 1000;
 
 /// Where a client's history is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,18 +190,23 @@ impl Shard {
             .or_insert_with(|| Course::new(recalled.position));
         drop(courses);
         seated.connection.note_seen(recalled.position);
+        let mut told = 0;
         for message in &recalled.messages {
-            self.tell_again(seated, message);
+            self.tell_again(seated, message, &mut told);
         }
     }
 
-    fn tell_again(self: &Rc<Self>, seated: &Seated, message: &Message) {
+    /// Tells something of the past; `told` bytes of it may wait, which no socket
+    /// has taken so far.
+    fn tell_again(self: &Rc<Self>, seated: &Seated, message: &Message, told: &mut usize) {
         let at = message.position.as_deref().copied();
         for said in &message.topic {
             if let TopicReply::Broadcast(broadcast) = said {
                 let delivery = Fanout::new(broadcast, at).to(seated);
-                let more = broadcast.payload.len();
-                self.deliver(&seated.connection, delivery, Urgency::Now, more);
+                if let Delivery::Frame(frame) = &delivery {
+                    *told += frame.len();
+                }
+                self.deliver(&seated.connection, delivery, Urgency::Now, *told);
             }
         }
     }

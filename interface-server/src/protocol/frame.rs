@@ -21,6 +21,7 @@ const HEADER_LEN_MAX: usize = 10;
 pub(crate) struct OutFrame {
     header: [u8; HEADER_LEN_MAX],
     header_len: u8,
+    is_beyond: bool,
     payload: Bytes,
 }
 
@@ -47,8 +48,22 @@ impl OutFrame {
         Self {
             header,
             header_len,
+            is_beyond: false,
             payload,
         }
+    }
+
+    /// The same, put beyond the bounds of what waits: it takes no room from
+    /// what comes after it.
+    pub(crate) fn beyond(self) -> Self {
+        Self {
+            is_beyond: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_beyond(&self) -> bool {
+        self.is_beyond
     }
 
     /// A data message in one frame.

@@ -49,17 +49,47 @@ pub(crate) struct Outbox {
     /// Bytes of the first frame that are written.
     written: usize,
     bytes: usize,
+    /// How many of the frames, and of their bytes, were put beyond the bounds.
+    beyond: Beyond,
     sealed: bool,
 }
 
+#[derive(Debug, Clone, Copy, Default)]
+struct Beyond {
+    frames: usize,
+    bytes: usize,
+}
+
+impl Beyond {
+    fn add(&mut self, frame: &OutFrame) {
+        if frame.is_beyond() {
+            self.frames += 1;
+            self.bytes += frame.len();
+        }
+    }
+
+    fn take(&mut self, frame: &OutFrame) {
+        if frame.is_beyond() {
+            self.frames -= 1;
+            self.bytes -= frame.len();
+        }
+    }
+}
+
 impl Outbox {
-    /// Puts a frame at the end. An empty outbox takes a frame of any size.
+    /// Puts a frame at the end. An empty outbox takes a frame of any size. What
+    /// was put beyond the bounds counts only for what is put beyond them, too.
     pub(crate) fn push(&mut self, frame: OutFrame, bounds: Bounds) -> Result<(), NotTaken> {
         if self.sealed {
             return Err(NotTaken::Sealed);
         }
-        let full =
-            self.frames.len() >= bounds.frames_max || self.bytes + frame.len() > bounds.bytes_max;
+        let aside = if frame.is_beyond() {
+            Beyond::default()
+        } else {
+            self.beyond
+        };
+        let full = self.frames.len() - aside.frames >= bounds.frames_max
+            || self.bytes - aside.bytes + frame.len() > bounds.bytes_max;
         if full && !self.frames.is_empty() {
             return Err(NotTaken::Full);
         }
@@ -94,6 +124,10 @@ impl Outbox {
     pub(crate) fn discard(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         self.bytes = self.frames.iter().map(OutFrame::len).sum();
+        self.beyond = Beyond::default();
+        for frame in &self.frames {
+            self.beyond.add(frame);
+        }
     }
 
     /// Takes texts off the head, up to so many bytes and one at least, for a
@@ -108,6 +142,7 @@ impl Outbox {
             }
             bytes += if is_text { len } else { 0 };
             self.bytes -= len;
+            self.beyond.take(first);
             taken.extend(self.frames.pop_front().filter(|_| is_text));
         }
         taken
@@ -117,12 +152,14 @@ impl Outbox {
     pub(crate) fn put_back(&mut self, taken: Vec<OutFrame>) {
         for frame in taken.into_iter().rev() {
             self.bytes += frame.len();
+            self.beyond.add(&frame);
             self.frames.push_front(frame);
         }
     }
 
     fn append(&mut self, frame: OutFrame) {
         self.bytes += frame.len();
+        self.beyond.add(&frame);
         self.frames.push_back(frame);
     }
 
@@ -182,12 +219,14 @@ impl Outbox {
 
     fn advance(&mut self, written: usize) {
         self.written += written;
-        while let Some(first) = self.frames.front().map(OutFrame::len) {
-            if self.written < first {
+        while let Some(first) = self.frames.front() {
+            let len = first.len();
+            if self.written < len {
                 return;
             }
-            self.written -= first;
-            self.bytes -= first;
+            self.written -= len;
+            self.bytes -= len;
+            self.beyond.take(first);
             self.frames.pop_front();
         }
     }
@@ -235,6 +274,34 @@ mod tests {
         assert_eq!(outbox.push(frame(1), BOUNDS), Err(NotTaken::Full));
         outbox.push_last(frame(1));
         assert_eq!(outbox.push(frame(1), BOUNDS), Err(NotTaken::Sealed));
+    }
+
+    #[test]
+    fn what_was_put_beyond_the_bounds_takes_no_room_from_what_follows() {
+        let mut outbox = Outbox::default();
+        let wide = Bounds {
+            frames_max: 6,
+            bytes_max: 300,
+        };
+        for _ in 0..2 {
+            assert_eq!(outbox.push(frame(90).beyond(), wide), Ok(()));
+        }
+        assert_eq!(outbox.push(frame(90), BOUNDS), Ok(()));
+        assert_eq!(outbox.push(frame(90), BOUNDS), Err(NotTaken::Full));
+        // For these all that waits counts.
+        assert_eq!(outbox.push(frame(90).beyond(), wide), Err(NotTaken::Full));
+        let taken = outbox.take_texts(0);
+        assert!(taken.is_empty(), "none is a text");
+        assert_eq!(outbox.push(frame(90), BOUNDS), Ok(()));
+        outbox.put_back(vec![frame(90).beyond()]);
+        assert_eq!(outbox.push(frame(90), BOUNDS), Err(NotTaken::Full));
+        write(&mut outbox, 100, 92);
+        assert_eq!(outbox.push(frame(2).beyond(), BOUNDS), Ok(()));
+        write(&mut outbox, 100, 90);
+        outbox.discard();
+        assert!(!outbox.is_empty(), "a frame has begun");
+        write(&mut outbox, 100, 100);
+        assert_eq!((outbox.beyond.frames, outbox.beyond.bytes), (0, 0));
     }
 
     #[test]
