@@ -83,6 +83,7 @@ impl Shard {
                     connection.touch(&group);
                 }
                 if self.groups.borrow_mut().leave(&group, to) {
+                    self.drop_course(&group);
                     self.hub.index.lock().emptied(&group, self.number);
                 }
             }
@@ -91,6 +92,7 @@ impl Shard {
                 let groups = self.groups.borrow();
                 for group in left {
                     if groups.members(&group).is_empty() {
+                        self.drop_course(&group);
                         self.hub.index.lock().emptied(&group, self.number);
                     }
                 }
@@ -114,10 +116,13 @@ impl Shard {
         match connection {
             Some(connection) => connection.touch(&group),
             // The membership of a connection that is gone: it must not stay.
-            None => self.repair(Job::Discard {
-                channel: ChannelName::reply(self.layer.node(), to),
-                group,
-            }),
+            None => {
+                self.drop_course(&group);
+                self.repair(Job::Discard {
+                    channel: ChannelName::reply(self.layer.node(), to),
+                    group,
+                });
+            }
         }
     }
 

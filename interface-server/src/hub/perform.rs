@@ -278,7 +278,7 @@ impl Shard {
             let mut index = self.hub.index.lock();
             for group in &left {
                 if groups.members(group).is_empty() {
-                    self.courses.borrow_mut().remove(group);
+                    self.drop_course(group);
                     index.emptied(group, self.number);
                 }
             }

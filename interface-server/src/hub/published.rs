@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use towpath_layer_core::{Counter, GroupName, Position, Reply};
 
+use super::course::Course;
 use super::shard::Shard;
 
 /// What is missing may be on its way: it is fetched after this.
@@ -21,18 +22,50 @@ const FETCHED_MAX: usize = 256;
 impl Shard {
     /// A published message has come.
     pub(super) fn published(self: &Rc<Self>, group: GroupName, position: Position, reply: Reply) {
-        let (due, hole) = {
-            let mut courses = self.courses.borrow_mut();
-            match courses.get_mut(&group) {
-                None => (vec![reply], None),
-                Some(course) => (course.take(position, reply), course.hole()),
-            }
+        let due = match self.courses.borrow_mut().get_mut(&group) {
+            None => vec![reply],
+            Some(course) => course.take(position, reply),
         };
         for reply in due {
             self.tell_group(&group, &reply);
         }
-        if hole.is_some() && self.fetching.borrow_mut().insert(group.clone()) {
-            let shard = Rc::clone(self);
+        self.fill_soon(&group);
+    }
+
+    /// The history of a group is about to be read for somebody here.
+    pub(super) fn begin_course(&self, group: &GroupName) {
+        let mut courses = self.courses.borrow_mut();
+        courses.entry(group.clone()).or_default().begin_reading();
+    }
+
+    /// It was read up to a position, or could not be read: then there is no order
+    /// unless there was one before.
+    pub(super) fn set_course(self: &Rc<Self>, group: &GroupName, position: Option<Position>) {
+        let mut courses = self.courses.borrow_mut();
+        if let Some(course) = courses.get_mut(group) {
+            course.end_reading(position);
+            if !course.is_known() {
+                courses.remove(group);
+            }
+        }
+        drop(courses);
+        self.fill_soon(group);
+    }
+
+    /// A group may have no members here any more: then there is no order, unless
+    /// somebody who is about to be one reads.
+    pub(super) fn drop_course(&self, group: &GroupName) {
+        let mut courses = self.courses.borrow_mut();
+        let is_read = courses.get(group).is_some_and(Course::is_read);
+        if !is_read && self.groups.borrow().members(group).is_empty() {
+            courses.remove(group);
+        }
+    }
+
+    /// Has what is missing of a group fetched, if something is.
+    fn fill_soon(self: &Rc<Self>, group: &GroupName) {
+        if self.hole(group).is_some() && self.fetching.borrow_mut().insert(group.clone()) {
+            let (shard, group) = (Rc::clone(self), group.clone());
             self.sockets.spawn_local(async move {
                 tokio::select! {
                     biased;
@@ -74,7 +107,7 @@ impl Shard {
             }
             tracing::warn!(%group, "published messages are left out: they cannot be fetched");
             self.count(Counter::Dropped);
-            for reply in self.on_course(group, super::course::Course::skip) {
+            for reply in self.on_course(group, Course::skip) {
                 self.tell_group(group, &reply);
             }
         }
@@ -82,13 +115,13 @@ impl Shard {
 
     fn hole(&self, group: &GroupName) -> Option<Position> {
         let courses = self.courses.borrow();
-        courses.get(group).and_then(super::course::Course::hole)
+        courses.get(group).and_then(Course::hole)
     }
 
     fn on_course(
         &self,
         group: &GroupName,
-        change: impl FnOnce(&mut super::course::Course) -> Vec<Reply>,
+        change: impl FnOnce(&mut Course) -> Vec<Reply>,
     ) -> Vec<Reply> {
         let mut courses = self.courses.borrow_mut();
         courses.get_mut(group).map(change).unwrap_or_default()

@@ -11,14 +11,13 @@ use towpath_layer_core::{
 use super::broadcast::{Delivery, Fanout, for_stream};
 use super::cleanup::Job;
 use super::connection::Connection;
-use super::course::Course;
 use super::flusher::Urgency;
 use super::shard::{Seated, Shard};
 use crate::protocol::frame::OutFrame;
 use crate::protocol::phoenix::{Carries, Payload, Reply, Serializer};
 use crate::protocol::position;
 
-/// Messages that are recalled for one client at most.
+/// Messages that are recalled for one client at most: the latest.
 pub(super) const RECALLED_MAX: usize = 1000;
 
 /// Where a client's history is read from.
@@ -26,8 +25,9 @@ pub(super) const RECALLED_MAX: usize = 1000;
 enum Start {
     /// Behind what it has seen.
     Seen(Position),
-    /// It names something that no layer has given: all that is kept.
-    Unreadable,
+    /// It names something that no layer has given: as one that has seen nothing,
+    /// and begins anew.
+    Unreadable(usize),
     /// It has seen nothing: some of what was said before it joined, and all that
     /// was said since.
     Joined(Position),
@@ -37,40 +37,40 @@ enum Start {
 
 impl Start {
     fn of(resume: &Resume) -> Self {
+        let latest = usize::try_from(resume.latest).unwrap_or(RECALLED_MAX);
         if let Some(seen) = &resume.last_seen_id {
-            return seen.parse().map_or(Self::Unreadable, Self::Seen);
+            return seen.parse().map_or(Self::Unreadable(latest), Self::Seen);
         }
         match resume.from {
             Some(from) => Self::Joined(Position {
                 offset: from.offset.saturating_sub(u64::from(resume.latest)),
                 ..from
             }),
-            None => Self::Latest(usize::try_from(resume.latest).unwrap_or(RECALLED_MAX)),
+            None => Self::Latest(latest),
         }
     }
 
     const fn since(self) -> Option<Position> {
         match self {
             Self::Seen(position) | Self::Joined(position) => Some(position),
-            Self::Unreadable | Self::Latest(_) => None,
+            Self::Unreadable(_) | Self::Latest(_) => None,
         }
     }
 
     fn max(self) -> usize {
         match self {
-            Self::Latest(latest) => latest.min(RECALLED_MAX),
-            Self::Seen(_) | Self::Unreadable | Self::Joined(_) => RECALLED_MAX,
+            Self::Unreadable(latest) | Self::Latest(latest) => latest.min(RECALLED_MAX),
+            Self::Seen(_) | Self::Joined(_) => RECALLED_MAX,
         }
     }
 
     /// Whether what was recalled is all that the client has to be told.
     fn is_complete(self, recalled: &Recalled) -> bool {
         match self {
-            Self::Seen(_) => recalled.complete && !is_behind(recalled),
-            Self::Unreadable => false,
+            Self::Unreadable(_) => false,
             // What was before it joined need not be kept any more.
-            Self::Joined(_) => !is_behind(recalled),
-            Self::Latest(_) => recalled.complete,
+            Self::Joined(_) => true,
+            Self::Seen(_) | Self::Latest(_) => recalled.complete,
         }
     }
 }
@@ -80,6 +80,14 @@ fn is_behind(recalled: &Recalled) -> bool {
     let last = recalled.messages.last();
     let last = last.and_then(|last| last.position.as_deref());
     last.is_some_and(|last| last.offset < recalled.position.offset)
+}
+
+/// Where a client stands whose history cannot be read: where it said.
+fn claimed(resume: &Resume) -> Position {
+    Start::of(resume).since().unwrap_or(Position {
+        epoch: 0,
+        offset: 0,
+    })
 }
 
 /// Where a client stands that has been told nothing of it yet: what follows
@@ -98,6 +106,7 @@ impl Shard {
     pub(super) fn resume_from(self: &Rc<Self>, connection: &Rc<Connection>, resume: Resume) {
         let group = GroupName::topic(&resume.topic);
         connection.holds_from_now(&group);
+        self.begin_course(&group);
         let (shard, connection) = (Rc::clone(self), Rc::clone(connection));
         self.sockets.spawn_local(async move {
             let seated = Seated {
@@ -109,8 +118,19 @@ impl Shard {
                 None => true,
             };
             let mut recalled = shard.recall(&group, &resume).await;
-            recalled.complete &= is_member;
+            if let Some(recalled) = &mut recalled {
+                recalled.complete &= is_member;
+            }
+            let position = recalled.as_ref().map(|recalled| recalled.position);
+            shard.set_course(&group, position);
             shard.release(&group, &seated, &resume, recalled);
+            let connection = &seated.connection;
+            let is_about_to_be_member = resume.stream.is_some()
+                && is_member
+                && connection.conversation.borrow().takes_members();
+            if !is_about_to_be_member {
+                shard.drop_course(&group);
+            }
         });
     }
 
@@ -131,31 +151,31 @@ impl Shard {
         false
     }
 
-    async fn recall(&self, group: &GroupName, resume: &Resume) -> Recalled {
-        let start = Start::of(resume);
-        let recalled: Result<Recalled, LayerError> = self
-            .layer
-            .group_history(group, start.since(), start.max())
-            .await;
-        match recalled {
-            Ok(recalled) => Recalled {
-                complete: start.is_complete(&recalled),
-                ..recalled
-            },
-            Err(error) => {
-                let topic = &*resume.topic;
-                tracing::warn!(topic, %error, "a client's history cannot be read");
-                let nowhere = Position {
-                    epoch: 0,
-                    offset: 0,
-                };
-                Recalled {
-                    position: start.since().unwrap_or(nowhere),
-                    complete: false,
-                    messages: Vec::new(),
-                }
-            }
+    /// What a client is to be told of the past; nothing if it cannot be read.
+    async fn recall(&self, group: &GroupName, resume: &Resume) -> Option<Recalled> {
+        let recalled = self.recall_from(group, Start::of(resume)).await;
+        let failed = |error: &LayerError| {
+            let topic = &*resume.topic;
+            tracing::warn!(topic, %error, "a client's history cannot be read");
+        };
+        recalled.inspect_err(failed).ok()
+    }
+
+    async fn recall_from(&self, group: &GroupName, start: Start) -> Result<Recalled, LayerError> {
+        let since = start.since();
+        let recalled = self.layer.group_history(group, since, start.max()).await?;
+        if since.is_some() && is_behind(&recalled) {
+            // A gap before what it is told, and none before what comes then.
+            let latest = self.layer.group_history(group, None, RECALLED_MAX).await?;
+            return Ok(Recalled {
+                complete: false,
+                ..latest
+            });
         }
+        Ok(Recalled {
+            complete: start.is_complete(&recalled),
+            ..recalled
+        })
     }
 
     /// Answers a join, tells what was missed, and what was held beyond that.
@@ -164,36 +184,31 @@ impl Shard {
         group: &GroupName,
         seated: &Seated,
         resume: &Resume,
-        recalled: Recalled,
+        recalled: Option<Recalled>,
     ) {
         let connection = &seated.connection;
         let Some(mut join) = connection.take_join(group) else {
             return;
         };
-        let resync = !recalled.complete || join.overflowed;
+        let complete = recalled.as_ref().is_some_and(|recalled| recalled.complete);
+        let resync = !complete || join.overflowed;
         if let Some(response) = join.answer.take() {
-            let response = position::in_response(response, stands_at(&recalled), resync);
+            let stands = recalled.as_ref().map_or_else(|| claimed(resume), stands_at);
+            let response = position::in_response(response, stands, resync);
             if connection.topic().is_some() {
                 self.say(connection, TopicReply::Joined { response });
             } else {
                 self.say_joined(connection, resume, response);
             }
         }
-        self.replay(group, seated, recalled);
-        self.let_out(connection, join.held);
-    }
-
-    fn replay(self: &Rc<Self>, group: &GroupName, seated: &Seated, recalled: Recalled) {
-        let mut courses = self.courses.borrow_mut();
-        courses
-            .entry(group.clone())
-            .or_insert_with(|| Course::new(recalled.position));
-        drop(courses);
-        seated.connection.note_seen(recalled.position);
-        let mut told = 0;
-        for message in &recalled.messages {
-            self.tell_again(seated, message, &mut told);
+        if let Some(recalled) = recalled {
+            connection.note_seen(recalled.position);
+            let mut told = 0;
+            for message in &recalled.messages {
+                self.tell_again(seated, message, &mut told);
+            }
         }
+        self.let_out(connection, join.held);
     }
 
     /// Tells something of the past; `told` bytes of it may wait, which no socket

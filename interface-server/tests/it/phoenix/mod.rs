@@ -10,5 +10,6 @@ mod mounts;
 mod presence;
 mod presence_outages;
 mod resume;
+mod resume_bounds;
 mod resume_plain;
 mod stage;

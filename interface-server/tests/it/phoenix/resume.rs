@@ -51,7 +51,7 @@ impl Stage {
     }
 
     /// Asks to join; the join waits, with its topic's group joined.
-    async fn asked(&mut self, client: &mut Client) -> Event {
+    pub(super) async fn asked(&mut self, client: &mut Client) -> Event {
         client.send(r#"["1","1","room:1","phx_join",{}]"#).await;
         let join = self.worker.next().await;
         let group = GroupName::topic(TOPIC);
@@ -64,13 +64,13 @@ impl Stage {
     }
 
     /// Lets a client join that has seen something, or nothing; the answer.
-    async fn resumed(&mut self, client: &mut Client, seen: Option<&str>, latest: u32) -> Value {
+    pub(super) async fn resumed(&mut self, client: &mut Client, seen: Option<&str>, latest: u32) -> Value {
         let join = self.asked(client).await;
         self.welcome_back(&join, seen, latest).await;
         response(client).await
     }
 
-    async fn welcome_back(&self, join: &Event, seen: Option<&str>, latest: u32) {
+    pub(super) async fn welcome_back(&self, join: &Event, seen: Option<&str>, latest: u32) {
         let joined = TopicReply::Joined {
             response: json(r#"{"hello":1}"#),
         };
@@ -79,7 +79,7 @@ impl Stage {
     }
 }
 
-async fn response(client: &mut Client) -> Value {
+pub(super) async fn response(client: &mut Client) -> Value {
     let text = client.text().await;
     let frame: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(frame[3], "phx_reply", "{text}");
@@ -89,7 +89,7 @@ async fn response(client: &mut Client) -> Value {
 }
 
 /// The number of the next message, and where it stands.
-async fn said(client: &mut Client) -> (u64, String) {
+pub(super) async fn said(client: &mut Client) -> (u64, String) {
     let text = client.text().await;
     let frame: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(frame[3], "said", "{text}");
@@ -154,13 +154,18 @@ async fn a_gap_larger_than_the_history_is_said() {
         stage.publish(number).await;
     }
     let mut clients = Vec::new();
-    for unknown in [&*seen, "0000000000000000-3", "garbage"] {
+    // What is kept follows the answer; for what is no position at all, the latest.
+    for (unknown, stands) in [
+        (&*seen, "-3"),
+        ("0000000000000000-3", "-3"),
+        ("garbage", "-7"),
+    ] {
         let mut again = stage.connect().await;
-        let answer = stage.resumed(&mut again, Some(unknown), 0).await;
+        let answer = stage.resumed(&mut again, Some(unknown), 1).await;
         assert_eq!(answer["resync"], true, "{unknown}");
         assert!(
-            answer["last_seen_id"].as_str().unwrap().ends_with("-3"),
-            "what is kept follows the answer: {answer}"
+            answer["last_seen_id"].as_str().unwrap().ends_with(stands),
+            "{unknown}: {answer}"
         );
         // Gone, it would have its end told to the worker.
         clients.push(again);
