@@ -37,7 +37,7 @@ async function scenes(browser, address) {
     assert.deepEqual([ada.sockets > 0, ben.sockets], [true, 0]);
   });
   await check("they talk both ways, also with whoever is on the demonstration's page", async () => {
-    const cy = await Person.arrive(browser, new URL("/topics", url).href, "Cy", "quay");
+    const cy = await Person.arrive(browser, `http://localhost:${url.port}/topics`, "Cy", "quay");
     for (const [speaker, text] of [
       [ada, "Is the gate open?"],
       [ben, "Wide open."],

@@ -55,7 +55,7 @@ export class Person {
     return (more === "" ? item : item.filter({ hasText: more })).waitFor();
   }
 
-  missing(name) {
-    return this.page.locator("#people li", { hasText: name }).waitFor({ state: "detached" });
+  missing(name, timeout = STEP_LIMIT_MS) {
+    return this.page.locator("#people li", { hasText: name }).waitFor({ state: "detached", timeout });
   }
 }
