@@ -24,17 +24,16 @@ pub(crate) fn in_response(response: Frame, position: Position, resync: bool) -> 
     }
 }
 
-/// Puts fields before those of an object; what is no object stays as it is.
+/// Puts fields behind those of an object; what is no object stays as it is. Of
+/// two fields with one name clients take the last: what an application passes on
+/// from another client does not count.
 fn with_fields(json: &str, fields: &str) -> ByteString {
-    let Some(rest) = json.trim_start().strip_prefix('{') else {
+    let inside = json.trim().strip_prefix('{');
+    let Some(inside) = inside.and_then(|json| json.strip_suffix('}')) else {
         return json.into();
     };
-    let comma = if rest.trim_start().starts_with('}') {
-        ""
-    } else {
-        ","
-    };
-    format!("{{{fields}{comma}{rest}").into()
+    let comma = if inside.trim().is_empty() { "" } else { "," };
+    format!("{{{inside}{comma}{fields}}}").into()
 }
 
 #[cfg(test)]
@@ -47,13 +46,13 @@ mod tests {
     };
 
     #[test]
-    fn a_position_stands_before_the_fields_of_an_object() {
+    fn a_position_stands_behind_the_fields_of_an_object() {
         for (json, with) in [
             ("{}", r#"{"last_seen_id":"0000000000000001-7"}"#),
-            (" { } ", r#"{"last_seen_id":"0000000000000001-7" } "#),
+            (" { } ", r#"{ "last_seen_id":"0000000000000001-7"}"#),
             (
-                r#"{"a":1}"#,
-                r#"{"last_seen_id":"0000000000000001-7","a":1}"#,
+                r#"{"last_seen_id":"0000000000000002-9"} "#,
+                r#"{"last_seen_id":"0000000000000002-9","last_seen_id":"0000000000000001-7"}"#,
             ),
             ("[1]", "[1]"),
         ] {
