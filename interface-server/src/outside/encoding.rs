@@ -78,7 +78,7 @@ impl Encoding {
             .collect();
         let mut best = None;
         for encoding in offered.iter().copied() {
-            let weight = weight(&ranges, encoding);
+            let weight = weight(&ranges, encoding, offered.len() == 1);
             if weight > best.map_or(0, |(weight, _)| weight) {
                 best = Some((weight, encoding));
             }
@@ -138,8 +138,9 @@ fn range(text: &str) -> Option<(String, u16)> {
     Some((name, weight))
 }
 
-/// The weight of an encoding; the range that names it best decides.
-fn weight(ranges: &[(String, u16)], encoding: Encoding) -> u16 {
+/// The weight of an encoding, which may be the only one; the range that names it
+/// best decides.
+fn weight(ranges: &[(String, u16)], encoding: Encoding, only: bool) -> u16 {
     let of = |is_it: &dyn Fn(&str) -> bool| {
         ranges
             .iter()
@@ -148,8 +149,8 @@ fn weight(ranges: &[(String, u16)], encoding: Encoding) -> u16 {
             .max()
     };
     let exact = of(&|name| Encoding::named(name) == Some(encoding));
-    if encoding == Encoding::Lines {
-        // A stream is for those who ask for it by name.
+    if encoding == Encoding::Lines && !only {
+        // Where there is a choice, a stream is for those who ask for it by name.
         return exact.unwrap_or(0);
     }
     exact
@@ -258,10 +259,14 @@ fn at(all: Any, path: &Path) -> Option<Any> {
 mod tests {
     use super::*;
 
-    fn answer(accept: &str, lines: bool) -> Option<Encoding> {
+    const VALUES: [Encoding; 2] = [Encoding::Json, Encoding::MessagePack];
+    const ROWS: [Encoding; 3] = [Encoding::Json, Encoding::MessagePack, Encoding::Lines];
+    const STREAM: [Encoding; 1] = [Encoding::Lines];
+
+    fn answer(accept: &str, offered: &[Encoding]) -> Option<Encoding> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, accept.parse().unwrap());
-        Encoding::of_answer(&headers, lines).ok()
+        Encoding::of_answer(&headers, offered).ok()
     }
 
     #[test]
@@ -284,14 +289,16 @@ mod tests {
             (LINES, None),
             ("", None),
         ] {
-            assert_eq!(answer(accept, false), chosen, "{accept}");
+            assert_eq!(answer(accept, &VALUES), chosen, "{accept}");
         }
-        assert_eq!(answer(LINES, true), Some(Lines));
-        assert_eq!(answer("*/*", true), Some(Json));
-        assert_eq!(
-            Encoding::of_answer(&HeaderMap::new(), true).ok(),
-            Some(Json)
-        );
+        assert_eq!(answer(LINES, &ROWS), Some(Lines));
+        assert_eq!(answer("*/*", &ROWS), Some(Json));
+        assert_eq!(answer("*/*", &STREAM), Some(Lines));
+        assert_eq!(answer("application/json", &STREAM), None);
+        for (offered, first) in [(&ROWS[..], Json), (&STREAM[..], Lines)] {
+            let chosen = Encoding::of_answer(&HeaderMap::new(), offered);
+            assert_eq!(chosen.ok(), Some(first));
+        }
     }
 
     #[test]
