@@ -30,7 +30,8 @@ impl Consume for Assigned {
 }
 
 /// The same consumers with a value of their route's.
-pub(super) fn assign(consumers: Websocket, value: Value) -> Websocket {
+pub(super) fn assign<T: Send + Sync + 'static>(consumers: Websocket, value: T) -> Websocket {
+    let value: Value = Arc::new(value);
     let assigned = |consumer: Arc<dyn Consume>| -> Arc<dyn Consume> {
         Arc::new(Assigned {
             value: Arc::clone(&value),

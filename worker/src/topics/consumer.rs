@@ -1,7 +1,6 @@
 //! A type as the consumer of a topic: its fields are the session.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -306,7 +305,7 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// The same, with a value of the route's for [`Topic::assigned`].
     #[must_use]
     fn websocket_with<T: Send + Sync + 'static>(topic: &str, assigned: T) -> Websocket {
-        assign(Self::websocket(topic), Arc::new(assigned))
+        assign(Self::websocket(topic), assigned)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 use towpath_layer_core::History;
@@ -188,7 +187,7 @@ impl<S: TopicSocket> TopicRoutes<S> {
         pattern: &str,
         assigned: impl Send + Sync + 'static,
     ) -> Self {
-        let consumers = assign(run::consumers::<C>(), Arc::new(assigned));
+        let consumers = assign(run::consumers::<C>(), assigned);
         self.entry::<C>(pattern, consumers)
     }
 

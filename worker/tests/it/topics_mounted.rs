@@ -468,38 +468,6 @@ fn what_cannot_work_is_found_at_start() {
             "neither by websocket",
         ),
         (
-            Router::new().socket("/s", room().max_topics(0)),
-            "max_topics is 0",
-        ),
-        (
-            Router::new().socket("/s", room().idle_timeout(Duration::ZERO)),
-            "idle_timeout is 0",
-        ),
-        (
-            Router::new().socket("/s", room().longpoll_window(Duration::ZERO)),
-            "longpoll_window is 0",
-        ),
-        (
-            Router::new().socket("/s", room().message_size_max(0)),
-            "message_size_max is 0",
-        ),
-        (
-            Router::new().socket("/s", room().versions([])),
-            "versions is empty",
-        ),
-        (
-            Router::new().socket("/s", room().subprotocols(["a", "b c"])),
-            "the subprotocol \"b c\"",
-        ),
-        (
-            Router::new().socket("/s", room().origins(["//a.org", "b.org"])),
-            "the origin \"b.org\"",
-        ),
-        (
-            Router::new().socket("/s", room().origins(["//a.org", "*"])),
-            "the origin \"*\"",
-        ),
-        (
             Router::new().socket("/s", room().topic::<Open>("a*b")),
             "/s a*b: '*' stands",
         ),
@@ -536,6 +504,30 @@ fn what_cannot_work_is_found_at_start() {
     let router = Router::new()
         .socket("/s", room())
         .route("/{any}", websocket());
+    router.check(&States::new()).unwrap();
+}
+
+#[test]
+fn limits_of_nothing_and_names_that_nobody_sends_are_found_at_start() {
+    for (mount, part) in [
+        (open().max_topics(0), "max_topics is 0"),
+        (open().idle_timeout(Duration::ZERO), "idle_timeout is 0"),
+        (
+            open().longpoll_window(Duration::ZERO),
+            "longpoll_window is 0",
+        ),
+        (open().message_size_max(0), "message_size_max is 0"),
+        (open().versions([]), "versions is empty"),
+        (open().subprotocols(["a", "b c"]), "the subprotocol \"b c\""),
+        (open().origins(["//a.org", "b.org"]), "the origin \"b.org\""),
+        (open().origins(["//a.org", "*"]), "the origin \"*\""),
+    ] {
+        let router = Router::new().socket("/s", mount);
+        let errors = router.check(&States::new()).unwrap_err().to_string();
+        assert!(errors.contains(part), "{errors}");
+    }
+    let pages = open().origins(["*"]).subprotocols(["a", "b.c"]);
+    let router = Router::new().socket("/s", pages.idle_timeout(Duration::from_secs(60)));
     router.check(&States::new()).unwrap();
 }
 
