@@ -40,4 +40,4 @@ pub use app::TestApp;
 pub use connecting::{Answer, Connecting, Denied};
 pub use socket::TestSocket;
 pub use start::Start;
-pub use topics::{JoinedTopic, Pattern, PushRef, TopicTest};
+pub use topics::{JoinedTopic, Pattern, PushRef, TopicListener, TopicTest};

@@ -31,4 +31,5 @@ mod failures;
 mod handshake;
 mod sockets;
 mod topics;
+mod topics_heard;
 mod world;

@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::pattern::Pattern;
 use crate::testing::record::shown_bytes;
 
 /// The event of an answer.
@@ -19,6 +20,54 @@ const BROADCAST_KIND: u8 = 2;
 pub(super) enum Body {
     Json(Value),
     Bytes(Bytes),
+}
+
+impl Body {
+    pub(super) fn json(&self) -> Option<&Value> {
+        match self {
+            Self::Json(json) => Some(json),
+            Self::Bytes(_) => None,
+        }
+    }
+
+    /// Whether it is JSON that a test expects.
+    pub(super) fn carries(&self, pattern: &impl Pattern) -> bool {
+        self.json().is_some_and(|json| pattern.fits(json))
+    }
+
+    /// Whether it is what a test does not want to see: bytes are, if that asks
+    /// for nothing of what is carried.
+    pub(super) fn may_be(&self, pattern: &impl Pattern) -> bool {
+        match self {
+            Self::Json(json) => pattern.fits(json),
+            Self::Bytes(_) => pattern.fits(&Value::Object(serde_json::Map::new())),
+        }
+    }
+
+    /// The JSON that it is known to be.
+    pub(super) fn into_json(self) -> Value {
+        match self {
+            Self::Json(json) => json,
+            Self::Bytes(_) => Value::Null,
+        }
+    }
+
+    /// The bytes that it is known to be.
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Json(_) => Bytes::new(),
+        }
+    }
+}
+
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(json) => json.fmt(f),
+            Self::Bytes(bytes) => f.write_str(&shown_bytes(bytes)),
+        }
+    }
 }
 
 /// One message for the client.
@@ -41,10 +90,7 @@ impl Mail {
 
     /// The JSON that it carries.
     pub(super) fn json(&self) -> Option<&Value> {
-        match &self.body {
-            Body::Json(json) => Some(json),
-            Body::Bytes(_) => None,
-        }
+        self.body.json()
     }
 
     /// A text frame.
@@ -124,10 +170,7 @@ impl fmt::Display for Mail {
         if let Some(status) = &self.status {
             write!(f, " {status}")?;
         }
-        match &self.body {
-            Body::Json(json) => write!(f, " {json}"),
-            Body::Bytes(bytes) => write!(f, " {}", shown_bytes(bytes)),
-        }
+        write!(f, " {}", self.body)
     }
 }
 

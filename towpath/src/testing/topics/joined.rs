@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use towpath_layer_core::ChannelName;
 
 use super::client::Client;
-use super::frame::{self, Body, Mail, REPLY};
+use super::frame::{self, Mail, REPLY};
 use super::pattern::{Pattern, Shown};
 use crate::testing::record::shown_bytes;
 
@@ -149,9 +149,9 @@ impl JoinedTopic {
         async move {
             let expected = format!("an answer {status} {}", Shown(&pattern));
             let answer = self.client.expect(at, expected, |mail| {
-                self.answers(mail, to, status) && carries(mail, &pattern)
+                self.answers(mail, to, status) && mail.body.carries(&pattern)
             });
-            json_of(answer.await)
+            answer.await.body.into_json()
         }
     }
 
@@ -164,7 +164,7 @@ impl JoinedTopic {
             let answer = self.client.expect(at, expected, |mail| {
                 self.answers(mail, to, status) && mail.json().is_none()
             });
-            bytes_of(answer.await)
+            answer.await.body.into_bytes()
         }
     }
 
@@ -185,7 +185,7 @@ impl JoinedTopic {
             let refuted = format!("answer {status} {}", Shown(&pattern));
             self.client
                 .refute(at, refuted, |mail| {
-                    self.answers(mail, to, status) && carries(mail, &pattern)
+                    self.answers(mail, to, status) && mail.body.may_be(&pattern)
                 })
                 .await;
         }
@@ -207,11 +207,13 @@ impl JoinedTopic {
             let message = self.client.expect(at, expected, |mail| {
                 self.is_mine(mail, event) && mail.json().is_none()
             });
-            bytes_of(message.await)
+            message.await.body.into_bytes()
         }
     }
 
-    /// Expects that no such message comes, pushed or broadcast.
+    /// Expects that no such message comes, pushed or broadcast. One of bytes
+    /// is such a message if the pattern asks for nothing, as `json!({})` does;
+    /// so it is in the other refutations.
     ///
     /// # Panics
     ///
@@ -231,6 +233,19 @@ impl JoinedTopic {
         pattern: impl Pattern,
     ) -> impl Future<Output = Value> {
         self.assert_message(Location::caller(), event, pattern, true)
+    }
+
+    /// Waits for a message of bytes that went to everybody in the topic.
+    #[track_caller]
+    pub fn assert_broadcast_bytes(&self, event: &str) -> impl Future<Output = Bytes> {
+        let at = Location::caller();
+        async move {
+            let expected = format!("{event} of bytes to all");
+            let message = self.client.expect(at, expected, |mail| {
+                self.is_mine(mail, event) && mail.is_broadcast() && mail.json().is_none()
+            });
+            message.await.body.into_bytes()
+        }
     }
 
     /// Expects that no such message goes to everybody in the topic.
@@ -301,9 +316,9 @@ impl JoinedTopic {
         let message = self.client.expect(at, expected, |mail| {
             self.is_mine(mail, event)
                 && (mail.is_broadcast() || !broadcast)
-                && carries(mail, &pattern)
+                && mail.body.carries(&pattern)
         });
-        json_of(message.await)
+        message.await.body.into_json()
     }
 
     async fn refute_message(
@@ -318,7 +333,7 @@ impl JoinedTopic {
             .refute(at, refuted, |mail| {
                 self.is_mine(mail, event)
                     && (mail.is_broadcast() || !broadcast)
-                    && carries(mail, &pattern)
+                    && mail.body.may_be(&pattern)
             })
             .await;
     }
@@ -334,24 +349,6 @@ impl JoinedTopic {
         mail.topic == self.topic
             && mail.event == event
             && join_ref.is_none_or(|join_ref| *join_ref == self.join_ref)
-    }
-}
-
-fn carries(mail: &Mail, pattern: &impl Pattern) -> bool {
-    mail.json().is_some_and(|json| pattern.fits(json))
-}
-
-fn json_of(mail: Mail) -> Value {
-    match mail.body {
-        Body::Json(json) => json,
-        Body::Bytes(_) => Value::Null,
-    }
-}
-
-fn bytes_of(mail: Mail) -> Bytes {
-    match mail.body {
-        Body::Bytes(bytes) => bytes,
-        Body::Json(_) => Bytes::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod client;
 mod frame;
 mod joined;
+mod listener;
 mod pattern;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use super::connecting::Connecting;
 use super::socket::Parts;
 use client::Client;
 pub use joined::{JoinedTopic, PushRef};
+pub use listener::TopicListener;
 pub use pattern::Pattern;
 
 /// A client of topics, on a socket of a [`TestApp`]: it speaks version 2 of the
@@ -84,6 +86,9 @@ impl TestApp {
     /// mounted. Await it for the answer of the handshake:
     /// [`connected`](super::Answer::connected) or
     /// [`denied`](super::Answer::denied).
+    ///
+    /// With a [`session`](Connecting::session) the socket is that value, and its
+    /// [`connect`](crate::prelude::TopicSocket::connect) is not called.
     #[track_caller]
     pub fn socket(&self, path: &str) -> Connecting<'_> {
         let path = path.trim_end_matches('/');
