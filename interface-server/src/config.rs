@@ -44,7 +44,8 @@ pub struct ServerConfig {
     /// socket with 1009.
     pub fragments_max: usize,
     /// Bytes that wait to be written to one socket; default 256 KiB. An empty
-    /// outbox takes one frame of any size.
+    /// outbox takes one frame of any size. What a client missed, and who is
+    /// present, may wait beyond it, bounded by what a history keeps.
     pub outbox_bytes_max: usize,
     /// Frames that wait to be written to one socket; default 4096.
     pub outbox_frames_max: usize,

@@ -225,7 +225,14 @@ impl Shard {
             match held {
                 Held::Said(said) => self.say(connection, said),
                 Held::Told(_, at) if connection.has_seen(at) => {}
-                Held::Told(delivery, _) => self.deliver(connection, delivery, Urgency::Now, 0),
+                Held::Told(delivery, _) => {
+                    // No client could take it so far, however fast it reads.
+                    let more = match &delivery {
+                        Delivery::Frame(frame) => frame.len(),
+                        _ => 0,
+                    };
+                    self.deliver(connection, delivery, Urgency::Now, more);
+                }
             }
         }
         let is_last = |hold: &Hold| hold.joins.is_empty();

@@ -89,3 +89,19 @@ async fn one_that_shows_no_position_is_told_no_more_than_one_that_has_seen_nothi
         assert_eq!(said(&mut client).await.0, expected);
     }
 }
+
+#[tokio::test]
+async fn what_comes_while_a_join_waits_may_be_more_than_a_socket_may_leave_unread() {
+    let mut stage = Stage::start().await;
+    let mut client = stage.connect().await;
+    let join = stage.asked(&mut client).await;
+    stage.publish_all(1..=80, 9000).await;
+    let joined = TopicReply::Joined {
+        response: json(r#"{"hello":1}"#),
+    };
+    stage.complete(&join, vec![joined]).await;
+    response(&mut client).await;
+    for expected in 1..=80 {
+        assert_eq!(said(&mut client).await.0, expected);
+    }
+}
