@@ -255,7 +255,13 @@ impl Shard {
         let outcome = if refusal.status == StatusCode::NOT_FOUND {
             JoinOutcome::Unmatched
         } else if refusal.status.is_client_error() || refusal.is_transient() {
-            let reason = refusal.status.canonical_reason().unwrap_or("refused");
+            // That nobody answered in time is no fault of the consumer either: the
+            // event may have been lost with the layer.
+            let status = match refusal.status {
+                StatusCode::GATEWAY_TIMEOUT => StatusCode::SERVICE_UNAVAILABLE,
+                status => status,
+            };
+            let reason = status.canonical_reason().unwrap_or("refused");
             let response = format!(r#"{{"reason":"{}"}}"#, reason.to_lowercase());
             let response = Payload::Json(response.into());
             JoinOutcome::Refused { response }

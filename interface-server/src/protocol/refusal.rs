@@ -24,7 +24,10 @@ impl Refusal {
 
     /// Whether the same may be granted later.
     pub(crate) fn is_transient(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE
+        matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+        )
     }
 
     fn with(mut self, name: &'static str, value: &'static str) -> Self {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use towpath_interface_server::ServerConfig;
 use towpath_layer_core::{EventKind, Outcome, Reference, TopicReply};
 
 use super::stage::{Stage, answer, json, pushed};
 use crate::client::{Client, status};
+use crate::rig::{Rig, config};
 
 #[tokio::test]
 async fn a_join_is_a_conversation_of_its_own_with_the_sockets_session() {
@@ -136,6 +138,23 @@ async fn a_join_is_refused_crashes_or_finds_no_topic() {
     client.send(r#"["4","4","room:1","other",{}]"#).await;
     assert!(client.text().await.contains("unmatched topic"));
     stage.join(&mut client, "room:1").await;
+    stage.rig.end().await;
+}
+
+#[tokio::test]
+async fn a_join_that_nobody_answers_is_no_crash_of_its_consumer() {
+    let rig = Rig::start(ServerConfig {
+        connect_timeout: Duration::from_millis(300),
+        ..config()
+    });
+    let rig = rig.await;
+    let worker = rig.worker();
+    let mut stage = Stage { rig, worker };
+    let mut client = stage.connect().await;
+    client.send(r#"["1","1","room:1","phx_join",{}]"#).await;
+    stage.worker.next().await;
+    let lost = r#"["1","1","room:1","phx_reply",{"status":"error","response":{"reason":"service unavailable"}}]"#;
+    assert_eq!(client.text().await, lost);
     stage.rig.end().await;
 }
 
