@@ -78,4 +78,4 @@ pub use backend::{Backend, Factory, Faults};
 #[cfg(feature = "suite")]
 pub use sink::{CollectingSink, Seen};
 #[cfg(feature = "suite")]
-pub use troubled::{Trouble, Troubled};
+pub use troubled::{Call, Trouble, Troubled};

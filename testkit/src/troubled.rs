@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::ready;
+use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use towpath_layer_core::{
     ChannelLayer, ChannelName, ChannelStatistics, Counter, DelayKey, Delivery, GroupError,
     GroupName, History, InboxSink, LayerError, Limits, Mailbox, MemberStream, Message, NameError,
@@ -34,6 +37,28 @@ pub enum Trouble {
     Mute,
     /// No other node seems to hold a lease.
     Alone,
+    /// Nodes still announce their members: no message to a group is certain to
+    /// have reached all of them.
+    Unsettled,
+}
+
+/// Calls whose answers may be held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// A membership changes.
+    Change,
+    /// A group's history is read.
+    History,
+    /// A group's members are read.
+    Members,
+}
+
+/// What is held back.
+#[derive(Debug, Default)]
+struct Held {
+    call: Option<Call>,
+    /// Calls that wait for their answers.
+    waiting: usize,
 }
 
 /// One node of a layer, whose own calls have troubles; other nodes have none.
@@ -42,6 +67,7 @@ pub struct Troubled {
     inner: Arc<dyn ChannelLayer>,
     trouble: Mutex<Trouble>,
     sink: Mutex<Option<Arc<dyn InboxSink>>>,
+    held: watch::Sender<Held>,
 }
 
 impl Troubled {
@@ -52,12 +78,44 @@ impl Troubled {
             inner,
             trouble: Mutex::new(Trouble::None),
             sink: Mutex::default(),
+            held: watch::Sender::default(),
         })
     }
 
     /// Replaces what goes wrong.
     pub fn set(&self, trouble: Trouble) {
         *self.trouble.lock() = trouble;
+    }
+
+    /// Calls of this kind are done, but not answered, until
+    /// [`let_go`](Self::let_go).
+    pub fn hold(&self, call: Call) {
+        self.held.send_modify(|held| held.call = Some(call));
+    }
+
+    /// Waits until so many calls wait for their answers.
+    pub async fn held(&self, count: usize) {
+        let mut held = self.held.subscribe();
+        // The sender is there for as long as this is.
+        drop(held.wait_for(|held| held.waiting >= count).await);
+    }
+
+    /// Answers what was held back.
+    pub fn let_go(&self) {
+        self.held.send_modify(|held| held.call = None);
+    }
+
+    async fn answer(&self, call: Call) {
+        let mut changes = self.held.subscribe();
+        let waits = self.held.send_if_modified(|held| {
+            let waits = held.call == Some(call);
+            held.waiting += usize::from(waits);
+            waits
+        });
+        if waits {
+            drop(changes.wait_for(|held| held.call != Some(call)).await);
+            self.held.send_modify(|held| held.waiting -= 1);
+        }
     }
 
     /// The sink that was attached.
@@ -127,7 +185,7 @@ impl ChannelLayer for Troubled {
                 tokio::time::sleep(LATE).await;
                 self.inner.send(channel, message).await
             }
-            Trouble::None | Trouble::Full | Trouble::Mute | Trouble::Alone => {
+            Trouble::None | Trouble::Full | Trouble::Mute | Trouble::Alone | Trouble::Unsettled => {
                 self.inner.send(channel, message).await
             }
         }
@@ -182,7 +240,9 @@ impl ChannelLayer for Troubled {
         meta: Bytes,
     ) -> Result<(), GroupError> {
         self.reach()?;
-        self.inner.group_add(group, channel, meta).await
+        let added = self.inner.group_add(group, channel, meta).await;
+        self.answer(Call::Change).await;
+        added
     }
 
     async fn group_discard(
@@ -191,7 +251,9 @@ impl ChannelLayer for Troubled {
         channel: &ChannelName,
     ) -> Result<(), GroupError> {
         self.reach()?;
-        self.inner.group_discard(group, channel).await
+        let discarded = self.inner.group_discard(group, channel).await;
+        self.answer(Call::Change).await;
+        discarded
     }
 
     async fn discard_all(&self, channel: &ChannelName) -> Result<(), GroupError> {
@@ -201,10 +263,13 @@ impl ChannelLayer for Troubled {
 
     async fn group_send(&self, group: &GroupName, reply: Reply) -> Result<Delivery, SendError> {
         self.reach()?;
-        if *self.trouble.lock() == Trouble::Mute {
+        let trouble = *self.trouble.lock();
+        if trouble == Trouble::Mute {
             return Err(Self::unavailable(false).into());
         }
-        self.inner.group_send(group, reply).await
+        let mut delivery = self.inner.group_send(group, reply).await?;
+        delivery.certain &= trouble != Trouble::Unsettled;
+        Ok(delivery)
     }
 
     async fn group_send_local(
@@ -236,7 +301,8 @@ impl ChannelLayer for Troubled {
             | Trouble::Full
             | Trouble::Slow
             | Trouble::Mute
-            | Trouble::Alone => {}
+            | Trouble::Alone
+            | Trouble::Unsettled => {}
         }
         Ok(published)
     }
@@ -248,11 +314,15 @@ impl ChannelLayer for Troubled {
         max: usize,
     ) -> Result<Recalled, LayerError> {
         self.reach()?;
-        self.inner.group_history(group, since, max).await
+        let recalled = self.inner.group_history(group, since, max).await;
+        self.answer(Call::History).await;
+        recalled
     }
 
     fn group_members<'a>(&'a self, group: &'a GroupName) -> MemberStream<'a> {
-        self.inner.group_members(group)
+        let answered = stream::once(self.answer(Call::Members));
+        let end = answered.filter_map(|()| ready(None));
+        Box::pin(self.inner.group_members(group).chain(end))
     }
 
     async fn group_count(&self, group: &GroupName) -> Result<u64, LayerError> {

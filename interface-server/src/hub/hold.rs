@@ -240,6 +240,7 @@ impl Shard {
             self.let_frames_out(connection);
             connection.hold.take();
         }
+        self.tell_presences(connection);
     }
 
     /// Writes the frames that a plain WebSocket's consumers have written.

@@ -81,6 +81,7 @@ impl Shard {
             InboxEntry::Leave { group, to } => {
                 if let Some(connection) = self.connection(to) {
                     connection.touch(&group);
+                    self.left_group(&group, &connection);
                 }
                 if self.groups.borrow_mut().leave(&group, to) {
                     self.drop_course(&group);
@@ -88,6 +89,9 @@ impl Shard {
                 }
             }
             InboxEntry::LeaveAll { to } => {
+                if let Some(connection) = self.connection(to) {
+                    self.not_here(&connection);
+                }
                 let left = self.groups.borrow_mut().leave_all(to);
                 let groups = self.groups.borrow();
                 for group in left {
@@ -100,7 +104,7 @@ impl Shard {
         }
     }
 
-    fn join(&self, group: GroupName, to: LocalId, meta: bytes::Bytes) {
+    fn join(self: &Rc<Self>, group: GroupName, to: LocalId, meta: bytes::Bytes) {
         let connection = self.connection(to).filter(|connection| {
             let conversation = connection.conversation.borrow();
             conversation.takes_members()
@@ -108,13 +112,17 @@ impl Shard {
         let empty = {
             let mut groups = self.groups.borrow_mut();
             if let Some(connection) = connection.clone() {
+                let meta = meta.clone();
                 groups.join(&group, to, Seated { connection, meta });
             }
             groups.members(&group).is_empty()
         };
         self.hub.index.lock().joined(&group, self.number, empty);
         match connection {
-            Some(connection) => connection.touch(&group),
+            Some(connection) => {
+                connection.touch(&group);
+                self.joined_group(&group, &connection, &meta);
+            }
             // The membership of a connection that is gone: it must not stay.
             None => {
                 self.drop_course(&group);

@@ -51,7 +51,8 @@ impl Shard {
                 return;
             };
             let watchers = room.watchers.borrow();
-            let new = watchers.values().any(|watcher| !watcher.told);
+            let mut all = watchers.values();
+            let new = all.any(|watcher| !watcher.told && watcher.listens(&room.group));
             let loaded = !replica.is_loading() || watchers.values().any(|watcher| watcher.told);
             drop(watchers);
             (new && loaded).then(|| replica.state())
@@ -82,6 +83,11 @@ impl Shard {
         let urgency = urgency(watchers.len());
         let mut deliveries = Vec::new();
         for watcher in watchers.values_mut() {
+            if !watcher.listens(&room.group) {
+                // Once it can be told again, it is told the state.
+                watcher.told &= !(told && watcher.diffs);
+                continue;
+            }
             let wants = if told {
                 watcher.told && watcher.diffs
             } else {
@@ -96,11 +102,7 @@ impl Shard {
         // A state may be larger than what a socket may leave unread.
         let more = if told { 0 } else { broadcast.payload.len() };
         for (connection, delivery) in deliveries {
-            if connection.holds(&room.group) {
-                self.hold(&connection, &room.group, delivery, None);
-            } else {
-                self.deliver(&connection, delivery, urgency, more);
-            }
+            self.deliver(&connection, delivery, urgency, more);
         }
     }
 }

@@ -10,7 +10,11 @@ mod announce;
 mod publish;
 mod read;
 mod room;
+#[cfg(test)]
+mod tests;
+mod track;
 mod upkeep;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,19 +23,19 @@ use std::rc::Rc;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use towpath_layer_core::presence::{Change, PresenceLimits, References, Source};
-use towpath_layer_core::{Counter, GroupName, LocalId, Membership, Tracking};
+use towpath_layer_core::{GroupName, LocalId, Membership};
 
-use super::connection::Connection;
 use super::ids::IdMap;
 use super::shard::Shard;
-use room::{Op, Room, Watcher};
+use room::Room;
 use upkeep::Nodes;
 
 pub(crate) use upkeep::run;
 
-/// Changes, and entries in them, that are held while a topic's presences are
-/// read; over it they are read once more.
-const HELD_MAX: usize = 16_384;
+/// Topics in which one connection may be present or watch: so the rooms of a shard
+/// are bounded by its connections. Over it what is said of another topic is left
+/// out, with a warning.
+const TOPICS_MAX: usize = 64;
 
 /// Topics with presences of one connection.
 type Rooms = SmallVec<[GroupName; 1]>;
@@ -55,67 +59,6 @@ impl Shard {
             node: self.layer.node(),
             incarnation: self.presences.incarnation.get(),
             shard: u8::try_from(self.number).unwrap_or(u8::MAX),
-        }
-    }
-
-    /// A connection's consumer tracks or watches.
-    pub(crate) fn track(self: &Rc<Self>, connection: &Rc<Connection>, tracking: Tracking) {
-        if !connection.conversation.borrow().takes_members() {
-            // Its last event: it is nowhere any more.
-            return self.count(Counter::Dropped);
-        }
-        let room = self.room(tracking.topic());
-        let mut of = self.presences.of.borrow_mut();
-        let rooms = of.entry(connection.id).or_default();
-        if !rooms.contains(&room.group) {
-            rooms.push(room.group.clone());
-        }
-        drop(of);
-        match tracking {
-            Tracking::Watch { diffs, .. } => self.watch(&room, connection, diffs),
-            Tracking::Track { key, meta, .. } => {
-                let known = {
-                    let local = room.local.borrow();
-                    let mut entries = local.entries(connection.id).iter();
-                    entries.any(|entry| entry.key == key)
-                };
-                let changed = self.with_references(|references| {
-                    let mut local = room.local.borrow_mut();
-                    if known {
-                        local.update(connection.id, &key, &meta, references)
-                    } else {
-                        local.track(connection.id, key, &meta, references)
-                    }
-                });
-                match changed {
-                    Ok(change) => self.publish(&room, Op::one(connection, change)),
-                    Err(error) => {
-                        let topic = &*room.topic;
-                        tracing::warn!(topic, %error, "a presence is not tracked");
-                    }
-                }
-            }
-            Tracking::Untrack { key, .. } => {
-                let change = room.local.borrow_mut().untrack(connection.id, &key);
-                if let Some(change) = change {
-                    self.publish(&room, Op::one(connection, change));
-                }
-            }
-        }
-    }
-
-    /// A connection is present in no topic any more, and watches none.
-    pub(crate) fn not_here(self: &Rc<Self>, connection: &Rc<Connection>) {
-        let rooms = self.presences.of.borrow_mut().remove(&connection.id);
-        for group in rooms.unwrap_or_default() {
-            let Some(room) = self.presences.room(&group) else {
-                continue;
-            };
-            let change = room.local.borrow_mut().untrack_all(connection.id);
-            if let Some(change) = change {
-                self.publish(&room, Op::one(connection, change));
-            }
-            self.unwatch(&room, connection.id);
         }
     }
 
@@ -171,8 +114,7 @@ impl Shard {
         draw(references.get_or_insert_with(|| References::new(self.source())))
     }
 
-    fn room(&self, topic: &ByteString) -> Rc<Room> {
-        let group = GroupName::topic(topic);
+    fn room(&self, topic: &ByteString, group: GroupName) -> Rc<Room> {
         let mut rooms = self.presences.rooms.borrow_mut();
         let room = rooms.entry(group).or_insert_with_key(|group| {
             let floor = self.presences.floor.get();
@@ -187,36 +129,6 @@ impl Shard {
         });
         Rc::clone(room)
     }
-
-    fn watch(self: &Rc<Self>, room: &Rc<Room>, connection: &Rc<Connection>, diffs: bool) {
-        let meta = {
-            let groups = self.groups.borrow();
-            let members = groups.members(&room.group);
-            // A topic's own membership says nothing; a plain socket's names its stream.
-            let member = connection.topic().is_none().then(|| {
-                let mut members = members.iter();
-                members.find(|(member, _)| *member == connection.id)
-            });
-            member.flatten().map(|(_, seated)| seated.meta.clone())
-        };
-        let watcher = Watcher::new(connection, meta.unwrap_or_default(), diffs);
-        room.watchers.borrow_mut().insert(connection.id, watcher);
-        match room.begin(HELD_MAX, &self.presences.nodes) {
-            Some(reading) => self.read_presences(room, reading),
-            None => self.announce_soon(room),
-        }
-    }
-
-    fn unwatch(&self, room: &Rc<Room>, id: LocalId) {
-        let mut watchers = room.watchers.borrow_mut();
-        if watchers.remove(&id).is_some() && watchers.is_empty() {
-            // Nobody is told: it is read anew for the next who asks.
-            room.replica.take();
-            room.pending.take();
-        }
-        drop(watchers);
-        self.drop_if_idle(room);
-    }
 }
 
 impl Presences {
@@ -226,5 +138,35 @@ impl Presences {
 
     fn all_rooms(&self) -> Vec<Rc<Room>> {
         self.rooms.borrow().values().cloned().collect()
+    }
+
+    /// The rooms in which a connection is present, or watches.
+    fn rooms_of(&self, id: LocalId) -> Vec<Rc<Room>> {
+        let of = self.of.borrow();
+        let groups = of.get(&id).into_iter().flatten();
+        groups.filter_map(|group| self.room(group)).collect()
+    }
+
+    /// Notes that a connection is in a room; false if it is in too many.
+    fn enter(&self, id: LocalId, group: &GroupName) -> bool {
+        let mut of = self.of.borrow_mut();
+        let rooms = of.entry(id).or_default();
+        let known = rooms.contains(group);
+        if !known && rooms.len() < TOPICS_MAX {
+            rooms.push(group.clone());
+            return true;
+        }
+        known
+    }
+
+    /// Notes that a connection is not in a room any more.
+    fn leave(&self, id: LocalId, group: &GroupName) {
+        let mut of = self.of.borrow_mut();
+        if let Some(rooms) = of.get_mut(&id) {
+            rooms.retain(|known| known != group);
+            if rooms.is_empty() {
+                of.remove(&id);
+            }
+        }
     }
 }

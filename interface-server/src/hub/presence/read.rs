@@ -86,32 +86,45 @@ impl Shard {
     /// The backend has come back empty: for one lease nodes say who their
     /// members are.
     fn read_when_certain(self: &Rc<Self>, room: &Rc<Room>) {
+        if room.unsettled.replace(true) {
+            return;
+        }
         let (shard, room) = (Rc::clone(self), Rc::clone(room));
         let lease = self.layer.limits().lease;
         self.sockets.spawn_local(async move {
             tokio::select! {
                 biased;
                 () = shard.draining.cancelled() => {}
-                () = sleep(lease) => {
-                    let reading = room.replica.borrow_mut().as_mut().map(|replica| replica.reread());
-                    if let Some(reading) = reading {
-                        shard.read_presences(&room, reading);
-                    }
-                }
+                () = sleep(lease) => {}
+            }
+            room.unsettled.set(false);
+            let reading = room
+                .replica
+                .borrow_mut()
+                .as_mut()
+                .map(|replica| replica.reread());
+            if let Some(reading) = reading {
+                shard.read_presences(&room, reading);
             }
         });
     }
 
     async fn snapshot(&self, room: &Room) -> Result<Snapshot, LayerError> {
+        // Nodes may have announced their members while these were read, or the
+        // backend may have lost them all since it was asked.
+        let before = self.is_certain(room).await;
         let members = self.layer.group_members(&room.store);
         let members: Vec<Member> = members.try_collect().await?;
+        let certain = before && self.is_certain(room).await;
         let stored = members.iter().filter_map(stored).collect();
-        // A message that says nothing: what matters is whether it would have
-        // reached everybody. It comes after the reading: the backend may have
-        // lost everything in between.
-        let heard = self.layer.group_send(&room.group, Reply::default()).await;
-        let certain = heard.is_ok_and(|delivery| delivery.certain);
         Ok(Snapshot { stored, certain })
+    }
+
+    /// Whether every node has announced its members: then a message, of which
+    /// nothing else matters, would reach everybody.
+    async fn is_certain(&self, room: &Room) -> bool {
+        let heard = self.layer.group_send(&room.group, Reply::default()).await;
+        heard.is_ok_and(|delivery| delivery.certain)
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Room {
     /// The reading that is asked for, if it has not begun.
     pub(super) wanted: Cell<Option<Reading>>,
     pub(super) reads: Cell<bool>,
+    /// Whether it is read once more when nodes have announced their members.
+    pub(super) unsettled: Cell<bool>,
     /// Whether an announcement is on its way.
     pub(super) announces: Cell<bool>,
     /// Whether something was published since the last beat.
@@ -53,6 +55,9 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct Watcher {
     pub(super) seated: Seated,
+    /// Whether it is a member of the topic's group, where changes are heard. What a
+    /// plain WebSocket reads is known by its membership only.
+    pub(super) member: bool,
     pub(super) diffs: bool,
     /// Whether it has been told the state.
     pub(super) told: bool,
@@ -76,15 +81,26 @@ impl Op {
 }
 
 impl Watcher {
-    pub(super) fn new(connection: &Rc<Connection>, meta: Bytes, diffs: bool) -> Self {
+    /// `meta`: of its membership, if it is a member.
+    pub(super) fn new(connection: &Rc<Connection>, meta: Option<Bytes>, diffs: bool) -> Self {
         Self {
+            member: meta.is_some(),
             seated: Seated {
                 connection: Rc::clone(connection),
-                meta,
+                meta: meta.unwrap_or_default(),
             },
             diffs,
             told: false,
         }
+    }
+
+    /// Whether it can be told now: not before its join is answered, as the answer
+    /// comes first and what waits for it is bounded, and not after its client has
+    /// been told that the topic is over, as it may have joined again.
+    pub(super) fn listens(&self, group: &GroupName) -> bool {
+        let connection = &self.seated.connection;
+        let over = connection.topic().is_some_and(|topic| topic.told.get());
+        self.member && !over && !connection.holds(group)
     }
 }
 
@@ -111,6 +127,7 @@ impl Room {
             is_large: Cell::new(false),
             wanted: Cell::new(None),
             reads: Cell::new(false),
+            unsettled: Cell::new(false),
             announces: Cell::new(false),
             changed: Cell::new(false),
         }

@@ -9,6 +9,8 @@ mod longpoll_windows;
 mod mounts;
 mod presence;
 mod presence_outages;
+mod presence_seams;
+mod presence_troubles;
 mod resume;
 mod resume_bounds;
 mod resume_plain;
