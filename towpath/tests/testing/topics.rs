@@ -273,10 +273,11 @@ async fn what_was_missed(backend: Backend) {
     );
 
     // The same without Phoenix: the node tells where it stands, then the rest.
-    let last = late.response()["last_seen_id"].as_str().unwrap().to_owned();
+    let last = late.assert_push("new_msg", json!({"n": 4})).await;
+    let last = last["last_seen_id"].as_str().unwrap();
     say(5).await;
     let plain = app.websocket("/plain/lobby").query("user", "bob");
-    let mut plain = plain.query("last_seen_id", &last).await.accepted();
+    let mut plain = plain.query("last_seen_id", last).await.accepted();
     let joined: Value = plain.recv_json().await;
     assert_eq!(joined["payload"]["response"]["resync"], false, "{joined}");
     let mut missed: Value = plain.recv_json().await;

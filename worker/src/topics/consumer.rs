@@ -108,9 +108,11 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// How much of the topic's past is kept. Each broadcast then carries where
     /// it stands as `last_seen_id`, and so does the answer to a join, if they
     /// are JSON objects. A client that joins again with the one that it saw
-    /// last in its payload is told what it missed, in order, behind the answer;
-    /// `"resync": true` in that says that more was missed than is kept: it
-    /// begins anew. Bytes are kept, too, but carry nothing. Default: nothing.
+    /// last in its payload (as `last_seen_id`, of a stream of a demultiplexer as
+    /// `last_seen_id.` and the stream's name) is told what it missed, in order,
+    /// behind the answer; `"resync": true` in that says that more was missed than
+    /// is kept: it begins anew. Bytes are kept, too, but carry nothing. Default:
+    /// nothing.
     ///
     /// All who broadcast to the topic have to know: consumers do by the routes,
     /// [`Topics::new`](super::Topics::new) by
