@@ -7,7 +7,7 @@ use bytestring::ByteString;
 
 use super::reading::{Applied, Reading, Snapshot};
 use super::roster::Roster;
-use super::sources::{Order, Sources, Standing};
+use super::sources::{Missing, Order, Sources, Standing};
 use super::{Change, ChangeKind, Diff, Entry, Pending, Source, Stored, json};
 use crate::NodeId;
 
@@ -94,7 +94,7 @@ impl Replica {
         }
         for (source, reference) in dropped {
             if self.roster.source(&reference).is_none() {
-                self.sources.known(source).miss(reference);
+                self.sources.known(source).miss(reference, Missing::Gone);
             }
         }
         Applied {
@@ -188,13 +188,15 @@ impl Replica {
                 Standing::Valid | Standing::Newer => {}
             }
             for entry in entries {
-                // An update is one diff, even if all of it is not certain.
-                if let Some(previous) = &entry.previous
-                    && self.leave(*source, previous, pending)
-                {
-                    dropped.push((*source, previous.clone()));
+                // An update is one diff, even if all of it is not certain, and if
+                // the join of what it takes the place of is still to be heard.
+                let replaced = entry.previous.as_ref();
+                let replaced = replaced.filter(|one| self.leave(*source, one, pending));
+                let known = self.sources.known(*source);
+                if let Some(previous) = replaced {
+                    known.miss(previous.clone(), Missing::Replaced);
                 }
-                self.sources.known(*source).settle(&entry.reference);
+                known.settle(&entry.reference);
                 self.insert(*source, *version, entry, pending);
                 stored.insert(&*entry.reference);
             }
@@ -272,10 +274,10 @@ impl Replica {
     ) -> bool {
         let mut whole = true;
         for entry in entries {
-            if self.sources.known(change.source).misses(&entry.reference) {
-                whole = false;
-            } else {
-                self.insert(change.source, change.version, entry, pending);
+            match self.sources.known(change.source).misses(&entry.reference) {
+                Some(Missing::Gone) => whole = false,
+                Some(Missing::Replaced) => {}
+                None => self.insert(change.source, change.version, entry, pending),
             }
         }
         whole

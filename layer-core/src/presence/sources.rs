@@ -1,7 +1,7 @@
 //! What a replica knows of each source: how far it has heard it, and which
 //! entries are its own.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytestring::ByteString;
 
@@ -41,7 +41,16 @@ pub(super) struct Known {
     /// Entries that a snapshot did not have any more, and of which the source may
     /// still be heard: it has not said yet that they left. A beat ends that, so
     /// there are no more than were here since the last.
-    missing: HashSet<ByteString>,
+    missing: HashMap<ByteString, Missing>,
+}
+
+/// What became of an entry that a snapshot did not have any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It left, or the snapshot is older than it.
+    Gone,
+    /// Another has taken its place: it does not come back.
+    Replaced,
 }
 
 /// How a source stands to what is known of it.
@@ -185,14 +194,14 @@ impl Known {
     }
 
     /// Notes that a snapshot did not have an entry any more.
-    pub(super) fn miss(&mut self, reference: ByteString) {
-        self.missing.insert(reference);
+    pub(super) fn miss(&mut self, reference: ByteString, missing: Missing) {
+        self.missing.insert(reference, missing);
     }
 
     /// Whether a snapshot did not have an entry any more: what says that it is
     /// here may be older than that.
-    pub(super) fn misses(&self, reference: &str) -> bool {
-        self.missing.contains(reference)
+    pub(super) fn misses(&self, reference: &str) -> Option<Missing> {
+        self.missing.get(reference).copied()
     }
 
     /// The source has said that an entry left, or a snapshot has it again.
@@ -202,7 +211,7 @@ impl Known {
 
     /// The source has said who is here: all others have left.
     pub(super) fn settle_all_but(&mut self, here: impl Fn(&str) -> bool) {
-        self.missing.retain(|reference| here(reference));
+        self.missing.retain(|reference, _| here(reference));
     }
 
     pub(super) fn insert(&mut self, position: u64, reference: &ByteString) {
@@ -230,7 +239,7 @@ mod tests {
     fn a_beat_ends_what_is_remembered_of_the_missing() {
         let mut known = Known::default();
         known.note(7);
-        known.miss("a".into());
+        known.miss("a".into(), Missing::Gone);
         let beat = |version| Change {
             source: Source {
                 node: crate::NodeId::random(&crate::SeededEntropy::new(1)),
@@ -241,8 +250,8 @@ mod tests {
             kind: ChangeKind::Beat { digest: 0 },
         };
         assert_eq!(known.order(&beat(8), true), Order::Hole);
-        assert!(known.misses("a"));
+        assert_eq!(known.misses("a"), Some(Missing::Gone));
         assert_eq!(known.order(&beat(8), true), Order::Old);
-        assert!(!known.misses("a"));
+        assert_eq!(known.misses("a"), None);
     }
 }

@@ -363,6 +363,28 @@ fn an_update_that_is_ahead_of_all_there_is_stays_one_diff() {
 }
 
 #[test]
+fn an_update_of_one_who_is_still_to_be_heard_of_stays_one_diff() {
+    let mut owner = Owner::new(1);
+    let all = owner.track(1, "ann");
+    let mut replica = live(&[&owner]);
+    assert_eq!(replica.apply(&all), Applied::default());
+    let joined = owner.track(2, "bob");
+    let reading = replica.reread();
+    joins(replica.loaded(reading, &certain(&[&owner])), &["bob"]);
+    let reading = replica.reread();
+    assert_eq!(replica.apply(&joined), Applied::default());
+    let Owner {
+        local, references, ..
+    } = &mut owner;
+    let update = local.update(2, &"bob".into(), &"{}".into(), references);
+    let loaded = replica.loaded(reading, &certain(&[&owner]));
+    assert_eq!(loaded.reread, None);
+    assert_eq!(keys(loaded.diff), (strings(&["bob"]), strings(&["bob"])));
+    assert_eq!(replica.apply(&update.unwrap()), Applied::default());
+    assert_eq!(replica.count(), 2);
+}
+
+#[test]
 fn an_update_in_an_uncertain_snapshot_is_a_leave_and_a_join() {
     let mut owner = Owner::new(1);
     owner.track(1, "ann");
