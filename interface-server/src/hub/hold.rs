@@ -41,6 +41,14 @@ pub(super) struct Joining {
     pub(super) overflowed: bool,
 }
 
+/// What becomes of what a consumer says.
+enum Saying {
+    Held,
+    /// Too much is held.
+    Full,
+    Now(TopicReply),
+}
+
 /// What waits for one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
@@ -77,25 +85,25 @@ impl Hold {
 
     /// Keeps what a consumer says, if there is anything that it waits for: an
     /// answer waits for the history that it was announced with, the rest for a
-    /// topic's own join. Gives it back otherwise, or if there is no room.
-    fn say(&mut self, said: TopicReply, max: usize) -> Result<(), (TopicReply, Option<NotTaken>)> {
+    /// topic's own join.
+    fn say(&mut self, said: TopicReply, max: usize) -> Saying {
         if let TopicReply::Joined { response } = said {
             let mut joins = self.joins.iter_mut().rev();
             let Some(join) = joins.find(|join| join.resumes && join.answer.is_none()) else {
-                return Err((TopicReply::Joined { response }, None));
+                return Saying::Now(TopicReply::Joined { response });
             };
             join.answer = Some(response);
-            return Ok(());
+            return Saying::Held;
         }
         match self.joins.first_mut() {
             Some(join) if join.group.is_none() => {
                 if join.held.len() >= max {
-                    return Err((said, Some(NotTaken::Full)));
+                    return Saying::Full;
                 }
                 join.held.push(Held::Said(said));
-                Ok(())
+                Saying::Held
             }
-            _ => Err((said, None)),
+            _ => Saying::Now(said),
         }
     }
 
@@ -193,14 +201,14 @@ impl Shard {
         if matches!(said, TopicReply::Refused { .. }) {
             connection.hold.take();
         }
-        let kept = match connection.hold.borrow_mut().as_mut() {
+        let saying = match connection.hold.borrow_mut().as_mut() {
             Some(hold) => hold.say(said, self.bounds.frames_max),
-            None => Err((said, None)),
+            None => Saying::Now(said),
         };
-        match kept {
-            Ok(()) => {}
-            Err((_, Some(_))) => self.overflow(connection),
-            Err((said, None)) => {
+        match saying {
+            Saying::Held => {}
+            Saying::Full => self.overflow(connection),
+            Saying::Now(said) => {
                 let joins = matches!(said, TopicReply::Joined { .. });
                 self.say(connection, said);
                 let own = joins.then(|| connection.take_own_join()).flatten();
