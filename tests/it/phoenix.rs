@@ -10,6 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use towpath_testkit::redis::RedisServer;
 
+use crate::machine;
 use crate::process::Process;
 
 const TOPICS: &str = env!("CARGO_BIN_EXE_towpath-test-topics");
@@ -61,6 +62,7 @@ async fn run(suites: &[&str], variables: &[(&str, &str)]) -> Result<()> {
         folder.join("node_modules").exists(),
         "run `npm ci` in tests/phoenix first (`cargo xtask test` does)"
     );
+    let _machine = machine::alone().await;
     let files = suites
         .iter()
         .map(|suite| format!("suites/{suite}.test.mjs"));

@@ -7,6 +7,7 @@ use towpath_testkit::postgres::PostgresServer;
 use towpath_testkit::redis::RedisServer;
 
 use crate::chat::Socket;
+use crate::machine;
 use crate::process::{CONSUMERS, Process};
 
 const ROWS: u64 = 10_000;
@@ -129,6 +130,7 @@ async fn two_clients_and_the_shell_edit_one_list() -> Result<()> {
 
 #[tokio::test]
 async fn ten_thousand_rows_arrive_in_order_once_while_the_database_restarts() -> Result<()> {
+    let _machine = machine::alone().await;
     let list = List::open().await?;
     let (mut ada, mut bob) = (list.client().await?, list.client().await?);
     list.postgres.psql(&format!(
