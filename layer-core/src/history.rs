@@ -28,6 +28,14 @@ pub struct History {
     pub ttl: Duration,
 }
 
+impl History {
+    /// How long a group to which nothing was published keeps its epoch after
+    /// somebody has asked where it stands: whoever names groups at will makes
+    /// the backend keep no more than those of these minutes. Whoever comes
+    /// back later is told of a gap, and has missed nothing.
+    pub const EMPTY_LIFE: Duration = Duration::from_mins(10);
+}
+
 /// Where in the messages of a group somebody stands: behind the one with this
 /// offset, or before all if that is 0.
 ///

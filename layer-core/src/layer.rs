@@ -315,7 +315,8 @@ pub trait ChannelLayer: fmt::Debug + Send + Sync + 'static {
     /// A group to which nothing was published has an epoch and the offset 0
     /// from its first recall. Epoch and offset live on when no message is kept
     /// any more: for [`Limits::group_expiry`], and twice the time that messages
-    /// are kept if that is longer, from the last publish or recall.
+    /// are kept if that is longer, from the last publish or recall; while
+    /// nothing was published for [`History::EMPTY_LIFE`] at most.
     ///
     /// # Errors
     ///

@@ -27,7 +27,8 @@ pub(crate) struct Log {
     /// What they weigh together.
     bytes: usize,
     bytes_max: usize,
-    /// How long the offsets outlive the last publish or recall, and until when.
+    /// How long the offsets outlive the last publish, or a recall once there was
+    /// one, and until when.
     life: Duration,
     ends: Duration,
 }
@@ -94,7 +95,11 @@ impl Log {
     }
 
     fn renew(&mut self, now: Duration) {
-        self.ends = self.ends.max(now.saturating_add(self.life));
+        let life = match self.newest {
+            0 => self.life.min(History::EMPTY_LIFE),
+            _ => self.life,
+        };
+        self.ends = self.ends.max(now.saturating_add(life));
     }
 
     /// Gives a message its position, and keeps it.
@@ -179,6 +184,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn limits() -> Limits {
         Limits {
@@ -240,6 +246,22 @@ mod tests {
         assert_eq!((after.epoch, after.offset), (position.epoch, 2));
         probe.histories.sweep(81 * SECOND);
         assert!(probe.histories.logs.is_empty());
+    }
+
+    #[test]
+    fn a_group_to_which_nothing_was_published_is_soon_forgotten() {
+        let mut probe = Probe::new();
+        probe.histories.life_min = Duration::from_hours(24);
+        let empty = probe.log(Duration::ZERO).recall(Duration::ZERO, None, 0);
+        let again = probe.log(9 * MINUTE).recall(9 * MINUTE, None, 0);
+        assert_eq!(again, empty, "it lives on while somebody asks");
+        probe.histories.sweep(20 * MINUTE);
+        assert!(probe.histories.logs.is_empty());
+
+        probe.log(20 * MINUTE).recall(20 * MINUTE, None, 0);
+        let first = probe.publish(21 * MINUTE, SECOND);
+        let later = 23 * 60 * MINUTE;
+        assert_eq!(probe.log(later).recall(later, None, 0).position, first);
     }
 
     #[test]

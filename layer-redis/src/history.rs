@@ -96,6 +96,7 @@ impl Core {
         let mut command = self.history_command(&GROUP_RECALL, &session, group, &[]);
         command
             .arg(millis(self.history_life(Duration::ZERO)))
+            .arg(millis(self.limits.group_expiry.min(History::EMPTY_LIFE)))
             .arg(since.map_or_else(String::new, |since| epoch_text(since.epoch)))
             .arg(since.map_or(0, |since| since.offset))
             .arg(max.min(COUNT_MAX));

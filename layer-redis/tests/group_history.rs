@@ -177,3 +177,25 @@ async fn a_publish_without_an_answer_is_not_repeated() {
     assert!(kept <= 1, "it was kept {kept} times");
     assert_eq!(last.offset, 2 + kept as u64);
 }
+
+/// Whoever joins topics at will makes Redis keep them for minutes only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_to_which_nothing_was_published_is_soon_forgotten() {
+    let place = Place::new(Limits::default()).await;
+    let layer = place.connect().await;
+    let mut admin = place.admin().await;
+    let mut left = async || {
+        let left: i64 = ask(&mut admin, &[b"PTTL", STATE.as_bytes()]).await;
+        Duration::from_millis(left.try_into().unwrap())
+    };
+    let empty = recall(&layer, None).await;
+    assert!(left().await <= History::EMPTY_LIFE);
+    assert_eq!(recall(&layer, Some(empty.position)).await, empty);
+    assert!(left().await <= History::EMPTY_LIFE);
+    let first = publish(&layer, "a").await;
+    assert_eq!(first.epoch, empty.position.epoch);
+    let expiry = Limits::default().group_expiry;
+    assert!(left().await > expiry - Duration::from_mins(1));
+    assert_eq!(recall(&layer, Some(empty.position)).await.position, first);
+    assert!(left().await > expiry - Duration::from_mins(1));
+}
