@@ -37,10 +37,12 @@ export class RawPoll {
   }
 
   async #request(method, headers, body) {
-    const token = this.token === undefined ? {} : { token: this.token };
+    // As the npm client does it: behind the application's own, which may have that name.
+    const params = Object.entries(this.params);
+    if (this.token !== undefined) params.push(["token", this.token]);
     const node = this.nodes[this.requests % this.nodes.length];
     this.requests += 1;
-    const address = httpAddress(`${this.mount}/longpoll`, { ...this.params, ...token }, node);
+    const address = httpAddress(`${this.mount}/longpoll`, params, node);
     const signal = AbortSignal.timeout(STEP_MS);
     const response = await fetch(address, { method, headers: { ...this.headers, ...headers }, body, signal });
     assert.equal(response.status, 200, "the status stands in the body");

@@ -11,7 +11,7 @@ export function wsAddress(path, params = {}, node = NODES[0]) {
   return httpAddress(path, params, node).replace(/^http/, "ws");
 }
 
-/** `path` on a node, with `params`, for a request. */
+/** `path` on a node, with `params`, an object or pairs, for a request. */
 export function httpAddress(path, params = {}, node = NODES[0]) {
   const query = new URLSearchParams(params).toString();
   return `${node}${path}${query === "" ? "" : `?${query}`}`;

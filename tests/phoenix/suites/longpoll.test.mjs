@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connected, joined, once } from "../lib/client.mjs";
+import { LongPoll } from "phoenix";
+
+import { answer, connected, joined, once } from "../lib/client.mjs";
 import { RawPoll } from "../lib/raw-poll.mjs";
 import { httpAddress } from "../lib/server.mjs";
 import { V2, VERSIONS } from "../lib/versions.mjs";
@@ -155,6 +157,14 @@ test("the token in a header goes before a stale one in the query", async () => {
   poll.token = "stale";
   await poll.send("1", "2", topic, "echo", { a: 1 });
   await poll.expectReply("1", "2", topic, "ok", { a: 1 });
+});
+
+test("a parameter of the application's may be named token", async (context) => {
+  const socket = await connected(context, { transport: LongPoll, params: { token: "mine" } });
+  const { channel } = await joined(socket, unique("room:"));
+  assert.deepEqual(await answer(channel.push("echo", { a: 1 })), ["ok", { a: 1 }]);
+  const poll = await RawPoll.open("/socket", { params: { token: "mine" } });
+  await poll.join(unique("room:"));
 });
 
 test("an empty parameter at the end of the query does no harm", async () => {

@@ -129,7 +129,11 @@ async fn opened(
     entrance: Entrance,
     ends: Ends,
 ) -> Result<Token, Refusal> {
-    let request = request::poll(parts, entrance, ends)?;
+    let mut request = request::poll(parts, entrance, ends)?;
+    let query = parts.uri.query().unwrap_or_default();
+    if let Some(own) = Token::cut_off(query) {
+        request.handshake.query_string = own.into();
+    }
     let opened = shard.open(request)?;
     let guard = Guard::new(shard, Rc::clone(&opened.connection));
     let decision = opened.decision.await;

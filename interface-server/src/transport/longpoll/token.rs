@@ -1,5 +1,12 @@
 //! What a session is known by to its client: where it lives, and a secret.
+//!
+//! The name of the node can be read from it. Nodes share no secret by which it
+//! could be hidden and still be found by another. Whoever knows it could name
+//! other connections there, but a client names topics, never channels, and the
+//! HTTP interface asks for its own token: it is of use only to an application
+//! that sends to whatever channel a client names.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -10,6 +17,9 @@ use towpath_layer_core::{ChannelKind, ChannelName};
 
 /// The header that counts more than the query.
 pub(super) const HEADER: &str = "x-phoenix-longpoll-token";
+
+/// The name of the parameter in the query.
+const PARAMETER: &str = "token";
 
 /// Bytes of a session's secret.
 pub(super) const SECRET_LEN: usize = 16;
@@ -35,6 +45,12 @@ impl fmt::Display for Token {
     }
 }
 
+/// The value of a field of a query, if it is the parameter.
+fn value(field: &str) -> Option<Cow<'_, str>> {
+    let (name, value) = form_urlencoded::parse(field.as_bytes()).next()?;
+    (name == PARAMETER).then_some(value)
+}
+
 impl Token {
     /// The token that a request carries, if it carries one that can be one.
     pub(super) fn of(parts: &Parts) -> Option<Self> {
@@ -42,9 +58,22 @@ impl Token {
             return Self::read(value.as_bytes());
         }
         let query = parts.uri.query().unwrap_or_default();
-        let mut fields = form_urlencoded::parse(query.as_bytes());
-        let (_, token) = fields.find(|(name, _)| name == "token")?;
+        let fields = form_urlencoded::parse(query.as_bytes());
+        // The client's own parameters stand before it, and may have that name.
+        let (_, token) = fields.filter(|(name, _)| name == PARAMETER).last()?;
         Self::read(token.as_bytes())
+    }
+
+    /// A query without the token of a session that it ends with: what is left
+    /// are the client's own parameters.
+    pub(super) fn cut_off(query: &str) -> Option<String> {
+        let fields: Vec<&str> = query.split('&').collect();
+        let at = fields.iter().rposition(|field| value(field).is_some())?;
+        let token = value(fields.get(at)?)?;
+        Self::read(token.as_bytes())?;
+        let left = fields.iter().enumerate().filter(|(field, _)| *field != at);
+        let left: Vec<&str> = left.map(|(_, field)| *field).collect();
+        Some(left.join("&"))
     }
 
     fn read(text: &[u8]) -> Option<Self> {
@@ -89,6 +118,20 @@ mod tests {
         let header = two.to_string();
         assert_eq!(Token::of(&parts(&query, Some(&header))), Some(two));
         assert_eq!(Token::of(&parts(&query, Some("stale"))), None);
+    }
+
+    #[test]
+    fn a_parameter_of_the_clients_that_has_the_name_stands_before_it() {
+        let session = token(1);
+        let query = format!("token=ada&vsn=2.0.0&token={session}");
+        assert_eq!(Token::of(&parts(&query, None)), Some(session.clone()));
+        let own = Some("token=ada&vsn=2.0.0".to_owned());
+        assert_eq!(Token::cut_off(&query), own);
+        let other = format!("token={session}&vsn=2.0.0&token=ada");
+        assert_eq!(Token::of(&parts(&other, None)), None);
+        for query in [&*other, "token=ada&vsn=2.0.0&", "", "&&"] {
+            assert_eq!(Token::cut_off(query), None, "{query}");
+        }
     }
 
     #[test]
