@@ -199,7 +199,7 @@ where
 
 async fn answer(
     hub: &Arc<Hub>,
-    mut parts: http::request::Parts,
+    parts: http::request::Parts,
     path: String,
     upgrade: Option<OnUpgrade>,
 ) -> Response<BoxBody> {
@@ -217,14 +217,9 @@ async fn answer(
         client: parts.extensions.get::<SocketAddr>().copied(),
         server: None,
     };
-    let first = parts.extensions.remove::<FirstSession>();
     let request = match request::read(&parts, entrance, ends) {
         Ok(request) => request,
         Err(refusal) => return respond::refused(refusal),
-    };
-    let request = request::Request {
-        session: first.map(|first| first.0).unwrap_or_default(),
-        ..request
     };
     let accept_key = request.accept_key.clone();
     let Some(upgrade) = upgrade else {

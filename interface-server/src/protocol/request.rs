@@ -16,6 +16,7 @@ use towpath_layer_core::{Handshake, Headers};
 
 use super::phoenix::{Carries, Speech};
 use super::refusal::Refusal;
+use crate::mount::FirstSession;
 use crate::routes::Entrance;
 
 /// A well-formed request to open a socket.
@@ -80,13 +81,24 @@ pub(crate) fn read(parts: &Parts, entrance: Entrance, ends: Ends) -> Result<Requ
     let request = request(entrance, Carries::TextAndBytes, handshake)?;
     Ok(Request {
         accept_key: derive_accept_key(key),
+        session: first_session(parts),
         ..request
     })
 }
 
 /// Reads a request that opens a session to be polled.
 pub(crate) fn poll(parts: &Parts, entrance: Entrance, ends: Ends) -> Result<Request, Refusal> {
-    request(entrance, Carries::TextOnly, handshake(parts, ends))
+    let request = request(entrance, Carries::TextOnly, handshake(parts, ends))?;
+    Ok(Request {
+        session: first_session(parts),
+        ..request
+    })
+}
+
+/// What the server that this one is mounted in has found out.
+fn first_session(parts: &Parts) -> Bytes {
+    let first = parts.extensions.get::<FirstSession>();
+    first.map(|first| first.0.clone()).unwrap_or_default()
 }
 
 fn handshake(parts: &Parts, ends: Ends) -> Handshake {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
-use towpath_interface_server::{InterfaceServer, Phase};
+use towpath_interface_server::{FirstSession, InterfaceServer, Phase, ServerConfig};
 use towpath_layer_core::{ChannelLayer, EventKind, Limits, Reply};
 
 use crate::client::{Client, Raw, status};
@@ -75,17 +75,24 @@ async fn sockets_come_through_another_server() {
 #[tokio::test]
 async fn polls_come_through_another_server() {
     let layer = layer(Limits::default());
-    let (service, handle) = InterfaceServer::service(config(), routes(), Arc::clone(&layer) as _)
+    let config = ServerConfig {
+        header_timeout: Duration::from_millis(500),
+        ..config()
+    };
+    let (service, handle) = InterfaceServer::service(config, routes(), Arc::clone(&layer) as _)
         .await
         .unwrap();
-    let app = Router::new().fallback_service(service);
+    let first = FirstSession::of(&("ada", 7)).unwrap();
+    let app = Router::new()
+        .fallback_service(service)
+        .layer(Extension(first.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
     let mut worker = Worker::on(layer.another_node());
     let open = "GET /socket/longpoll?vsn=2.0.0 HTTP/1.1";
-    let ((_, opened), _) = tokio::join!(request(address, open, ""), worker.welcome());
-    assert_eq!(opened["status"], 410);
+    let ((_, opened), connect) = tokio::join!(request(address, open, ""), worker.welcome());
+    assert_eq!((&opened["status"], connect.session), (&410.into(), first.0));
     let token = opened["token"].as_str().unwrap();
     let head = format!("POST /socket/longpoll?vsn=2.0.0&token={token} HTTP/1.1");
     let beat = r#"[null,"1","phoenix","heartbeat",{}]"#;
@@ -95,6 +102,13 @@ async fn polls_come_through_another_server() {
     let (_, polled) = request(address, &head, "").await;
     let alive = r#"[null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]"#;
     assert_eq!(polled["messages"][0], alive);
+    // What never comes whole is waited for no longer than that.
+    let head = format!("POST /socket/longpoll?token={token} HTTP/1.1\r\nhost: localhost\r\n");
+    let mut raw = Raw::connect(address).await;
+    raw.write(format!("{head}content-length: 10\r\n\r\n[").as_bytes())
+        .await;
+    let head = raw.head().await;
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
     within(handle.drain()).await;
     serving.abort();
 }
