@@ -88,6 +88,15 @@ impl Course {
         if position.epoch != self.epoch {
             // The backend has lost what was before: nothing of it is to come.
             let mut left = self.skip();
+            if self.last == Some(0) {
+                // That was nothing: the other is told from its first message on.
+                self.set(Position {
+                    offset: 0,
+                    ..position
+                });
+                left.append(&mut self.take(position, reply));
+                return left;
+            }
             self.set(position);
             left.push(reply);
             return left;
@@ -275,6 +284,18 @@ mod tests {
             ..Reply::default()
         };
         assert_eq!(offsets(&course.take(position, next)), [5, 1]);
+    }
+
+    #[test]
+    fn another_epoch_is_told_in_order_where_nothing_was_before() {
+        let mut course = Course::default();
+        course.end_reading(Some(Position {
+            epoch: 7,
+            offset: 0,
+        }));
+        assert!(take(&mut course, 2).is_empty());
+        assert_eq!(course.hole(), Some(at(0)));
+        assert_eq!(take(&mut course, 1), [1, 2]);
     }
 
     #[test]
