@@ -1,6 +1,7 @@
 //! Words between requests and the sessions that they are for, on this node or
 //! another.
 
+use std::fmt::Display;
 use std::rc::Rc;
 
 use tokio::sync::mpsc;
@@ -8,6 +9,7 @@ use towpath_layer_core::{
     ChannelName, Counter, InboxEntry, InboxSink, LocalId, Poll, PollAnswer, Reply,
 };
 
+use super::connection::Connection;
 use super::shard::Shard;
 
 impl Shard {
@@ -31,6 +33,16 @@ impl Shard {
 
     /// Says something to a session, or to a request that asks one.
     pub(crate) fn tell(self: &Rc<Self>, channel: &ChannelName, poll: Poll) {
+        self.tell_or_cut(channel, poll, None);
+    }
+
+    /// The same; if it cannot be said, that session is cut.
+    pub(crate) fn tell_or_cut(
+        self: &Rc<Self>,
+        channel: &ChannelName,
+        poll: Poll,
+        session: Option<Rc<Connection>>,
+    ) {
         let reply = Reply {
             poll: Some(Box::new(poll)),
             ..Reply::default()
@@ -38,18 +50,35 @@ impl Shard {
         match channel.as_reply() {
             Some((node, to)) if node == self.layer.node() => {
                 if self.hub.deliver(InboxEntry::Reply { to, reply }).is_err() {
-                    self.count(Counter::Dropped);
+                    self.unsaid(channel, session, &"this node's inbox is full");
                 }
             }
             _ => {
                 let (shard, channel) = (Rc::clone(self), channel.clone());
                 self.sockets.spawn_local(async move {
                     if let Err(error) = shard.layer.send(&channel, reply.into()).await {
-                        tracing::debug!(%error, "a request does not reach its session");
-                        shard.count(Counter::Dropped);
+                        shard.unsaid(&channel, session, &error);
                     }
                 });
             }
+        }
+    }
+
+    fn unsaid(
+        self: &Rc<Self>,
+        channel: &ChannelName,
+        session: Option<Rc<Connection>>,
+        error: &dyn Display,
+    ) {
+        self.count(Counter::Dropped);
+        match session {
+            Some(session) => {
+                let conn_id = session.id;
+                tracing::warn!(%conn_id, %error, "a poll cannot be answered: its session is cut");
+                session.cut();
+                self.tell(channel, Poll::Answer(PollAnswer::status(410)));
+            }
+            None => tracing::debug!(%error, "a poll, or an answer to it, is left out"),
         }
     }
 

@@ -130,6 +130,11 @@ impl Outbox {
         }
     }
 
+    /// Whether there are texts among what waits.
+    pub(crate) fn has_texts(&self) -> bool {
+        self.frames.iter().any(OutFrame::is_text)
+    }
+
     /// Takes texts off the head, up to so many bytes and one at least, for a
     /// peer that reads no frames.
     pub(crate) fn take_texts(&mut self, bytes_max: usize) -> Vec<OutFrame> {
@@ -146,15 +151,6 @@ impl Outbox {
             taken.extend(self.frames.pop_front().filter(|_| is_text));
         }
         taken
-    }
-
-    /// Puts back what was taken off the head.
-    pub(crate) fn put_back(&mut self, taken: Vec<OutFrame>) {
-        for frame in taken.into_iter().rev() {
-            self.bytes += frame.len();
-            self.beyond.add(&frame);
-            self.frames.push_front(frame);
-        }
     }
 
     fn append(&mut self, frame: OutFrame) {
@@ -293,7 +289,7 @@ mod tests {
         let taken = outbox.take_texts(0);
         assert!(taken.is_empty(), "none is a text");
         assert_eq!(outbox.push(frame(90), BOUNDS), Ok(()));
-        outbox.put_back(vec![frame(90).beyond()]);
+        assert_eq!(outbox.push(frame(90).beyond(), wide), Ok(()));
         assert_eq!(outbox.push(frame(90), BOUNDS), Err(NotTaken::Full));
         write(&mut outbox, 100, 92);
         assert_eq!(outbox.push(frame(2).beyond(), BOUNDS), Ok(()));

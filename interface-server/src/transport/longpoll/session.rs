@@ -26,7 +26,8 @@ use crate::protocol::phoenix::Leaving;
 use crate::protocol::refusal::Refusal;
 use crate::transport::socket::Guard;
 
-/// Bytes of messages in one answer; one of any size goes alone.
+/// Bytes of messages in one answer, if the layer carries so many; one of any
+/// size goes alone.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
 /// What a session has beside its connection.
@@ -172,17 +173,11 @@ impl Shard {
     fn step(self: &Rc<Self>, connection: &Rc<Connection>, session: &Session) -> bool {
         self.take_brought(connection, session);
         let now = self.now();
-        let messages = connection
-            .line
-            .borrow_mut()
-            .outbox
-            .take_texts(ANSWER_BYTES_MAX);
-        let (waits, sealed) = (
-            !messages.is_empty(),
-            connection.line.borrow().outbox.is_sealed(),
-        );
+        let (waits, sealed) = {
+            let outbox = &connection.line.borrow().outbox;
+            (outbox.has_texts(), outbox.is_sealed())
+        };
         let Some(reader) = session.reader.take() else {
-            connection.line.borrow_mut().outbox.put_back(messages);
             if now < session.read.get() + session.patience() {
                 return waits || !sealed;
             }
@@ -204,9 +199,13 @@ impl Shard {
             }
         };
         session.read.set(now);
-        let messages = messages.iter().filter_map(|frame| frame.text()).collect();
+        let bytes_max = ANSWER_BYTES_MAX.min(self.layer.limits().message_size_max);
+        let taken = connection.line.borrow_mut().outbox.take_texts(bytes_max);
+        let messages = taken.iter().filter_map(|frame| frame.text()).collect();
         let answer = PollAnswer { status, messages };
-        self.tell(&reader.channel, Poll::Answer(answer));
+        // What does not arrive is lost: nothing may seem to follow it.
+        let cut = waits.then(|| Rc::clone(connection));
+        self.tell_or_cut(&reader.channel, Poll::Answer(answer), cut);
         status != 410
     }
 
