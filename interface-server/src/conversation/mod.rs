@@ -255,6 +255,19 @@ impl Conversation {
         self.heard_elsewhere(EventKind::Out(Box::new(push)), turn);
     }
 
+    /// The same for what was said before, and comes all at once: so many bytes
+    /// of it may wait beyond the bounds, and take no room from what follows.
+    pub(crate) fn intercepted_before(&mut self, push: Push, more: usize, turn: &mut Turn<'_>) {
+        let kind = EventKind::Out(Box::new(push));
+        let open = matches!(self.stage, Stage::Asking | Stage::Open) && !self.draining;
+        if open && self.waiting.has_room_beyond(&kind, more, turn.rules) {
+            self.waiting.push_beyond(kind);
+            self.advance(turn);
+        } else {
+            self.heard_elsewhere(kind, turn);
+        }
+    }
+
     /// The socket is gone, by the peer's close or without one.
     pub(crate) fn transport_ended(&mut self, code: u16, reason: ByteString, turn: &mut Turn<'_>) {
         if matches!(self.stage, Stage::Asking | Stage::Open) {

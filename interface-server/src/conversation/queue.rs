@@ -16,9 +16,23 @@ const EVENT_OVERHEAD: usize = 64;
 /// A bounded queue of events.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    events: VecDeque<EventKind>,
+    events: VecDeque<Waiting>,
     bytes: usize,
     messages: usize,
+    /// How many of the events, and of their bytes, were put beyond the bounds.
+    beyond: Beyond,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    kind: EventKind,
+    is_beyond: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Beyond {
+    events: usize,
+    bytes: usize,
 }
 
 fn size(kind: &EventKind) -> usize {
@@ -41,10 +55,18 @@ fn is(kind: &EventKind, event: &Application) -> bool {
 
 impl Queue {
     /// Whether another event may wait; an empty queue takes one of any size.
+    /// What was put beyond the bounds does not count.
     pub(super) fn has_room(&self, kind: &EventKind, rules: &Rules) -> bool {
-        let bytes = self.bytes + size(kind);
+        let events = self.events.len() - self.beyond.events;
+        let bytes = self.bytes - self.beyond.bytes + size(kind);
         self.events.is_empty()
-            || (self.events.len() < rules.queue_events_max && bytes <= rules.queue_bytes_max)
+            || (events < rules.queue_events_max && bytes <= rules.queue_bytes_max)
+    }
+
+    /// Whether another may wait beyond the bounds, by so many bytes: for it all
+    /// that waits counts.
+    pub(super) fn has_room_beyond(&self, kind: &EventKind, more: usize, rules: &Rules) -> bool {
+        self.bytes + size(kind) <= rules.queue_bytes_max + more
     }
 
     /// Whether another message of the client, of any size, may be read.
@@ -59,15 +81,39 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, kind: EventKind) {
-        self.bytes += size(&kind);
+        self.add(kind, false);
+    }
+
+    pub(super) fn push_beyond(&mut self, kind: EventKind) {
+        self.add(kind, true);
+    }
+
+    fn add(&mut self, kind: EventKind, is_beyond: bool) {
+        let bytes = size(&kind);
+        self.bytes += bytes;
         self.messages += usize::from(is_message(&kind));
-        self.events.push_back(kind);
+        if is_beyond {
+            self.beyond.events += 1;
+            self.beyond.bytes += bytes;
+        }
+        self.events.push_back(Waiting { kind, is_beyond });
+    }
+
+    fn taken(&mut self, waiting: Waiting) -> EventKind {
+        let Waiting { kind, is_beyond } = waiting;
+        let bytes = size(&kind);
+        self.bytes -= bytes;
+        self.messages -= usize::from(is_message(&kind));
+        if is_beyond {
+            self.beyond.events -= 1;
+            self.beyond.bytes -= bytes;
+        }
+        kind
     }
 
     pub(super) fn pop(&mut self) -> Option<EventKind> {
-        let kind = self.events.pop_front()?;
-        self.bytes -= size(&kind);
-        self.messages -= usize::from(is_message(&kind));
+        let first = self.events.pop_front()?;
+        let kind = self.taken(first);
         if self.events.is_empty() {
             // An idle conversation keeps no memory of a busy minute.
             self.events = VecDeque::new();
@@ -77,15 +123,16 @@ impl Queue {
 
     /// Whether such an event waits.
     pub(super) fn contains(&self, event: &Application) -> bool {
-        self.events.iter().any(|kind| is(kind, event))
+        self.events.iter().any(|waiting| is(&waiting.kind, event))
     }
 
     /// Takes such an event out.
     pub(super) fn remove(&mut self, event: &Application) {
-        if let Some(position) = self.events.iter().position(|kind| is(kind, event))
-            && let Some(kind) = self.events.remove(position)
+        let mut events = self.events.iter();
+        if let Some(position) = events.position(|waiting| is(&waiting.kind, event))
+            && let Some(waiting) = self.events.remove(position)
         {
-            self.bytes -= size(&kind);
+            self.taken(waiting);
         }
     }
 

@@ -48,6 +48,17 @@ pub(super) enum Delivery {
     Nothing,
 }
 
+impl Delivery {
+    /// What waits of it until it is done, in bytes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.len(),
+            Self::Intercepted(push) => push.event.len() + push.payload.len(),
+            Self::Heard(_) | Self::Nothing => 0,
+        }
+    }
+}
+
 /// One message on its way to the members of one shard.
 #[derive(Debug)]
 pub(super) struct Fanout<'a> {
@@ -212,8 +223,8 @@ impl Shard {
         }
     }
 
-    /// Does what is to be done for one member; `more` bytes may wait for it
-    /// beyond what its outbox holds.
+    /// Does what is to be done for one member; `more` bytes of it may wait
+    /// beyond what its outbox, or its queue of events, holds.
     pub(super) fn deliver(
         self: &Rc<Self>,
         connection: &Rc<Connection>,
@@ -232,7 +243,11 @@ impl Shard {
                 conversation.group_reply(&reply, turn);
             }),
             Delivery::Intercepted(push) => self.turn(connection, |conversation, turn| {
-                conversation.intercepted(push, turn);
+                if more == 0 {
+                    conversation.intercepted(push, turn);
+                } else {
+                    conversation.intercepted_before(push, self.beyond(more), turn);
+                }
             }),
         }
     }

@@ -235,10 +235,7 @@ impl Shard {
                 Held::Told(_, at) if connection.has_seen(at) => {}
                 Held::Told(delivery, _) => {
                     // No client could take it so far, however fast it reads.
-                    let more = match &delivery {
-                        Delivery::Frame(frame) => frame.len(),
-                        _ => 0,
-                    };
+                    let more = delivery.size();
                     self.deliver(connection, delivery, Urgency::Now, more);
                 }
             }

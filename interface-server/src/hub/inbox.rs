@@ -74,7 +74,7 @@ impl Shard {
                 (None, None) => self.count(Counter::Dropped),
             },
             InboxEntry::Group { group, reply } => match reply.position.as_deref().copied() {
-                Some(position) => self.published(group, position, reply),
+                Some(position) => self.published(&group, position, reply),
                 None => self.tell_group(&group, &reply),
             },
             InboxEntry::Join { group, to, meta } => self.join(group, to, meta),

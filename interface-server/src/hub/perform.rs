@@ -201,16 +201,20 @@ impl Shard {
         let (frame, bounds) = if more == 0 {
             (frame, self.bounds)
         } else {
-            let history = self.layer.limits().history_bytes_max;
             let bounds = Bounds {
                 frames_max: self.bounds.frames_max + RECALLED_MAX,
-                bytes_max: self.bounds.bytes_max + history + more,
+                bytes_max: self.bounds.bytes_max + self.beyond(more),
             };
             (frame.beyond(), bounds)
         };
         connection.line.borrow_mut().outbox.push(frame, bounds)?;
         self.flusher.mark(connection, urgency);
         Ok(())
+    }
+
+    /// What may wait beyond a bound where `more` bytes come at once.
+    pub(super) fn beyond(&self, more: usize) -> usize {
+        self.layer.limits().history_bytes_max + more
     }
 
     /// The outbox is full: its peer does not read fast enough.

@@ -21,15 +21,15 @@ const FETCHED_MAX: usize = 256;
 
 impl Shard {
     /// A published message has come.
-    pub(super) fn published(self: &Rc<Self>, group: GroupName, position: Position, reply: Reply) {
-        let due = match self.courses.borrow_mut().get_mut(&group) {
+    pub(super) fn published(self: &Rc<Self>, group: &GroupName, position: Position, reply: Reply) {
+        let due = match self.courses.borrow_mut().get_mut(group) {
             None => vec![reply],
             Some(course) => course.take(position, reply),
         };
         for reply in due {
-            self.tell_group(&group, &reply);
+            self.tell_group(group, &reply);
         }
-        self.fill_soon(&group);
+        self.fill_soon(group);
     }
 
     /// The history of a group is about to be read for somebody here.

@@ -211,16 +211,14 @@ impl Shard {
         self.let_out(connection, join.held);
     }
 
-    /// Tells something of the past; `told` bytes of it may wait, which no socket
-    /// has taken so far.
+    /// Tells something of the past; `told` bytes of it may wait, which nobody
+    /// could take so far.
     fn tell_again(self: &Rc<Self>, seated: &Seated, message: &Message, told: &mut usize) {
         let at = message.position.as_deref().copied();
         for said in &message.topic {
             if let TopicReply::Broadcast(broadcast) = said {
                 let delivery = Fanout::new(broadcast, at).to(seated);
-                if let Delivery::Frame(frame) = &delivery {
-                    *told += frame.len();
-                }
+                *told += delivery.size();
                 self.deliver(&seated.connection, delivery, Urgency::Now, *told);
             }
         }

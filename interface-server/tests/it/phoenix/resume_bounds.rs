@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use towpath_layer_core::{Broadcast, ChannelLayer, GroupName, History, Reply, TopicReply};
+use towpath_layer_core::{
+    Broadcast, ChannelLayer, EventKind, GroupName, History, Reply, Resume, TopicReply,
+};
 
 use super::resume::{TOPIC, response, said};
-use super::stage::{Stage, json};
+use super::stage::{Stage, json, pushed};
 use crate::rig::within;
 
 const KEPT: History = History {
@@ -16,11 +18,21 @@ const KEPT: History = History {
 impl Stage {
     /// Publishes numbers, each with so many bytes beside it.
     async fn publish_all(&self, numbers: std::ops::RangeInclusive<u64>, bytes: usize) {
+        self.publish_in(TOPIC, "said", numbers, bytes).await;
+    }
+
+    async fn publish_in(
+        &self,
+        topic: &str,
+        event: &str,
+        numbers: std::ops::RangeInclusive<u64>,
+        bytes: usize,
+    ) {
         for number in numbers {
             let padding = "x".repeat(bytes);
             let broadcast = Broadcast {
-                topic: TOPIC.into(),
-                event: "said".into(),
+                topic: topic.into(),
+                event: event.into(),
                 payload: json(&format!(r#"{{"n":{number},"padding":"{padding}"}}"#)),
                 except: None,
             };
@@ -28,7 +40,7 @@ impl Stage {
                 topic: vec![TopicReply::Broadcast(broadcast)],
                 ..Reply::default()
             };
-            let group = GroupName::topic(TOPIC);
+            let group = GroupName::topic(topic);
             let published = self.rig.layer.group_publish(&group, reply, &KEPT);
             published.await.unwrap();
         }
@@ -103,5 +115,47 @@ async fn what_comes_while_a_join_waits_may_be_more_than_a_socket_may_leave_unrea
     response(&mut client).await;
     for expected in 1..=80 {
         assert_eq!(said(&mut client).await.0, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_goes_by_its_consumer_however_much_it_is() {
+    let topic = "watched:1";
+    let mut stage = Stage::start().await;
+    let group = GroupName::topic(topic);
+    let recalled = stage.rig.layer.group_history(&group, None, 0).await;
+    let seen = recalled.unwrap().position;
+    stage.publish_in(topic, "secret", 1..=200, 0).await;
+    let mut client = stage.connect().await;
+    client
+        .send(&format!(r#"["1","1","{topic}","phx_join",{{}}]"#))
+        .await;
+    let join = stage.worker.next().await;
+    let added = stage
+        .rig
+        .layer
+        .group_add(&group, &join.reply_channel, "".into());
+    added.await.unwrap();
+    let resume = Resume {
+        topic: topic.into(),
+        last_seen_id: Some(seen.to_string().into()),
+        latest: 0,
+        from: None,
+        stream: None,
+    };
+    let joined = TopicReply::Joined {
+        response: json(r#"{"hello":1}"#),
+    };
+    let said = vec![TopicReply::Resume(Box::new(resume)), joined];
+    stage.complete(&join, said).await;
+    response(&mut client).await;
+    stage.publish_in(topic, "secret", 201..=210, 0).await;
+    for expected in 1..=210 {
+        let event = stage.worker.next().await;
+        assert!(matches!(event.kind, EventKind::Out(_)), "{event:?}");
+        let payload = format!("{:?}", pushed(&event).payload);
+        let number = format!(r#"\"n\":{expected},"#);
+        assert!(payload.contains(&number), "{number} in {payload}");
+        stage.worker.done(&event).await;
     }
 }
