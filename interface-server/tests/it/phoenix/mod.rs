@@ -13,5 +13,6 @@ mod presence_seams;
 mod presence_troubles;
 mod resume;
 mod resume_bounds;
+mod resume_order;
 mod resume_plain;
 mod stage;
