@@ -67,7 +67,7 @@ impl Conversation {
         let Some(event) = self.in_flight.take() else {
             return;
         };
-        if !event.is_disconnect() && !completion.groups.is_empty() {
+        if !self.departed && !completion.groups.is_empty() {
             turn.push(Action::Groups(completion.groups));
         }
         match completion.outcome {

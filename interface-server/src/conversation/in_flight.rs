@@ -65,8 +65,4 @@ impl InFlight {
     pub(super) fn is_connect(&self) -> bool {
         matches!(self.kind, EventKind::Connect(_) | EventKind::Join(_))
     }
-
-    pub(super) fn is_disconnect(&self) -> bool {
-        matches!(self.kind, EventKind::Disconnect { .. })
-    }
 }

@@ -35,6 +35,11 @@ use ticks::Ticks;
 
 pub(crate) use in_flight::Handed;
 
+/// Messages of a client that may wait in a conversation that has a socket of
+/// its own: reading stops at it, so the kernel, and then the client, keeps the
+/// rest.
+const MESSAGES_MAX: usize = 1;
+
 /// What the operator and the layer say about all conversations.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
@@ -207,7 +212,8 @@ impl Conversation {
     pub(crate) fn reading(&self, rules: &Rules) -> Reading {
         match self.stage {
             Stage::Asking => Reading::Pause,
-            Stage::Open if self.draining || !self.waiting.takes_message(rules) => Reading::Pause,
+            Stage::Open if self.draining => Reading::Pause,
+            Stage::Open if !self.waiting.takes_message(MESSAGES_MAX, rules) => Reading::Pause,
             Stage::Open => Reading::Deliver,
             Stage::Left | Stage::Shut | Stage::Parting | Stage::Ended => Reading::Discard,
         }
@@ -216,6 +222,12 @@ impl Conversation {
     /// Messages of the client that wait for the event in flight.
     pub(crate) fn messages(&self) -> usize {
         self.waiting.messages()
+    }
+
+    /// Whether another message of the client may wait, if no more than so many
+    /// may; one always may.
+    pub(crate) fn takes_message(&self, messages_max: usize, rules: &Rules) -> bool {
+        self.messages() == 0 || self.waiting.takes_message(messages_max, rules)
     }
 
     /// Its path and its session.
@@ -274,6 +286,18 @@ impl Conversation {
             self.stage = Stage::Left;
             self.farewell = Farewell { code, reason };
             self.end_ticks(turn);
+            self.advance(turn);
+        }
+    }
+
+    /// Its peer waits no more for what was read to be handled: the event in
+    /// flight is the last but for the disconnect, and it is in no group while
+    /// that goes on.
+    pub(crate) fn cut_short(&mut self, turn: &mut Turn<'_>) {
+        if self.stage == Stage::Left {
+            self.stage = Stage::Shut;
+            self.waiting.clear();
+            self.depart(turn);
             self.advance(turn);
         }
     }
@@ -347,6 +371,10 @@ impl Conversation {
                     reason,
                     at_once,
                 });
+                if at_once && self.topic.is_some() {
+                    // Its client may join again before the event in flight ends.
+                    self.depart(turn);
+                }
                 self.advance(turn);
             }
             Stage::Left | Stage::Shut | Stage::Parting | Stage::Ended => {}

@@ -6,10 +6,6 @@ use towpath_layer_core::{Application, EventKind};
 
 use super::Rules;
 
-/// Messages of the client that may wait: reading stops at it, so the kernel,
-/// and then the client, keeps the rest.
-const MESSAGES_MAX: usize = 1;
-
 /// What an event costs besides its payload, in bytes.
 const EVENT_OVERHEAD: usize = 64;
 
@@ -69,9 +65,10 @@ impl Queue {
         self.bytes + size(kind) <= rules.queue_bytes_max + more
     }
 
-    /// Whether another message of the client, of any size, may be read.
-    pub(super) fn takes_message(&self, rules: &Rules) -> bool {
-        self.messages < MESSAGES_MAX
+    /// Whether another message of the client, of any size, may wait, if no more
+    /// than so many may.
+    pub(super) fn takes_message(&self, messages_max: usize, rules: &Rules) -> bool {
+        self.messages < messages_max
             && self.events.len() < rules.queue_events_max
             && self.bytes < rules.queue_bytes_max
     }

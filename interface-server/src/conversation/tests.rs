@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use towpath_layer_core::{
     Accept, Application, ChannelName, Close, Completion, Content, Counter, Deny, EventKind, Frame,
-    LocalId, NodeId, Outcome, Reply, SeededEntropy, Taken,
+    GroupChange, GroupName, LocalId, NodeId, Outcome, Reply, SeededEntropy, Taken,
 };
 
 use super::{Action, Conversation, Expiry, Handed, Reading, Rules, Turn};
@@ -557,4 +557,29 @@ fn a_disconnect_may_be_completed_before_the_layer_says_that_it_took_it() {
     assert_eq!(rig.take(), [Action::End]);
     assert!(!rig.handed(attempt, Handed::Sent));
     assert_eq!(rig.take(), []);
+}
+
+#[test]
+fn what_is_cut_short_is_in_no_group_and_parts_after_the_event_in_flight() {
+    let mut rig = Rig::open();
+    rig.text("one");
+    let attempt = rig.sent("websocket.receive");
+    rig.text("two");
+    rig.turn(|conversation, turn| conversation.cut_short(turn));
+    assert_eq!(rig.take(), [], "nobody waits for the end of an open one");
+    rig.turn(|conversation, turn| conversation.transport_ended(1000, "left".into(), turn));
+    assert_eq!(rig.take(), []);
+    rig.turn(|conversation, turn| conversation.cut_short(turn));
+    assert_eq!(rig.take(), [Action::Depart]);
+    let groups = vec![GroupChange::Discard {
+        group: GroupName::new("room").unwrap(),
+    }];
+    rig.reply(Reply::completion(Completion {
+        attempt,
+        outcome: Outcome::Done { session: None },
+        groups,
+    }));
+    let disconnect = rig.sent("websocket.disconnect");
+    rig.done(disconnect);
+    assert_eq!(rig.take(), [Action::End]);
 }

@@ -92,6 +92,10 @@ impl<'a> Fanout<'a> {
             return Delivery::Nothing;
         }
         if let Some(topic) = connection.topic() {
+            if topic.told.get() {
+                // Its client may have joined again, as another member.
+                return Delivery::Nothing;
+            }
             let Some(phoenix) = &topic.socket.phoenix else {
                 return Delivery::Nothing;
             };
