@@ -24,6 +24,7 @@ mod published;
 mod resume;
 pub(crate) mod shard;
 pub(crate) mod signal;
+mod standstill;
 mod sweeper;
 mod thread;
 mod ticker;

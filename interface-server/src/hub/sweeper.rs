@@ -39,6 +39,7 @@ pub(crate) async fn run(shard: Rc<Shard>) {
 
 impl Shard {
     fn look_at(self: &Rc<Self>, connection: &Rc<Connection>, now: Duration) {
+        self.look_at_topics(connection, now);
         if connection.conversation.borrow().is_busy() {
             self.turn(connection, |conversation, turn| {
                 conversation.check_deadlines(turn)

@@ -11,6 +11,7 @@ use crate::protocol::phoenix::{Carries, ChannelId, Limits, Machine, Speech};
 use crate::transport::longpoll::Session;
 
 use super::connection::Connection;
+use super::standstill::{Ending, Reading};
 
 /// The longest topic, in bytes.
 const TOPIC_LEN_MAX: usize = 255;
@@ -19,10 +20,6 @@ const TOPIC_LEN_MAX: usize = 255;
 /// their bytes.
 const HELD_MESSAGES_MAX: usize = 64;
 const HELD_BYTES_MAX: usize = 256 << 10;
-
-/// Messages of a client that may wait for its topics' conversations: reading
-/// stops at it.
-const WAITING_MAX: usize = 16;
 
 /// What a socket that speaks Phoenix has beside its own conversation.
 #[derive(Debug)]
@@ -33,7 +30,8 @@ pub(crate) struct Phoenix {
     pub(super) machine: RefCell<Machine>,
     pub(super) topics: RefCell<HashMap<ChannelId, Rc<Connection>>>,
     /// Messages of the client that wait for its topics' conversations.
-    waiting: Cell<usize>,
+    pub(super) waiting: Cell<usize>,
+    pub(super) reading: Cell<Reading>,
     /// Whether the socket closes as soon as its topics have ended.
     pub(super) draining: Cell<bool>,
 }
@@ -51,6 +49,7 @@ pub(crate) struct Topic {
     pub(super) told: Cell<bool>,
     /// Whether all that was read is handled.
     pub(super) departed: Cell<bool>,
+    pub(super) ending: Cell<Ending>,
     /// How many of the socket's waiting messages are this topic's.
     pub(super) waiting: Cell<usize>,
 }
@@ -71,19 +70,9 @@ impl Phoenix {
             machine: RefCell::new(Machine::new(limits)),
             topics: RefCell::default(),
             waiting: Cell::new(0),
+            reading: Cell::new(Reading::Waits),
             draining: Cell::new(false),
         }
-    }
-
-    /// Whether another message of the client has to wait in the kernel.
-    pub(crate) fn is_full(&self) -> bool {
-        self.draining.get() || self.waiting.get() >= WAITING_MAX
-    }
-
-    /// Notes how many messages wait for one of the topics.
-    pub(super) fn note_waiting(&self, topic: &Topic, waiting: usize) {
-        let before = topic.waiting.replace(waiting);
-        self.waiting.set(self.waiting.get() + waiting - before);
     }
 
     pub(super) fn topic(&self, id: ChannelId) -> Option<Rc<Connection>> {

@@ -16,6 +16,7 @@ use towpath_layer_core::{Counter, EventKind, Frame, Join, Push, TopicReply};
 use super::connection::Connection;
 use super::flusher::Urgency;
 use super::shard::Shard;
+use super::standstill::Ending;
 use super::topic::{Phoenix, Topic};
 use crate::conversation::Conversation;
 use crate::protocol::close;
@@ -132,12 +133,15 @@ impl Shard {
                     reference: reference.map(Into::into),
                 };
                 if let Some(topic) = phoenix.topic(id) {
-                    self.turn(&topic, |conversation, turn| conversation.push(push, turn));
+                    self.push_to(&topic, phoenix, push);
                 }
             }
             Action::StartLeave { id, reason, .. } => {
                 let reason = ByteString::from_static(reason.as_str());
                 if let Some(topic) = phoenix.topic(id) {
+                    if let Some(topic) = topic.topic() {
+                        topic.ending.set(Ending::Asked);
+                    }
                     self.turn(&topic, |conversation, turn| {
                         conversation.transport_ended(close::NORMAL, reason, turn);
                     });
@@ -171,6 +175,7 @@ impl Shard {
             id,
             told: Cell::new(false),
             departed: Cell::new(false),
+            ending: Cell::new(Ending::No),
             waiting: Cell::new(0),
         };
         let mut actions = Vec::new();
@@ -230,7 +235,7 @@ impl Shard {
         }
     }
 
-    fn on_machine(
+    pub(super) fn on_machine(
         self: &Rc<Self>,
         topic: &Topic,
         happen: impl FnOnce(&mut Machine, &mut phoenix::Turn<'_>),
@@ -282,7 +287,7 @@ impl Shard {
         }
     }
 
-    fn stopped(self: &Rc<Self>, topic: &Topic, stop: Stop) {
+    pub(super) fn stopped(self: &Rc<Self>, topic: &Topic, stop: Stop) {
         self.on_machine(topic, |machine, turn| {
             machine.channel_stopped(&topic.name, topic.id, stop, turn);
         });

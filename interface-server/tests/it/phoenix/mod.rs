@@ -16,3 +16,4 @@ mod resume_bounds;
 mod resume_order;
 mod resume_plain;
 mod stage;
+mod standstill;
