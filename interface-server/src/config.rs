@@ -28,7 +28,8 @@ pub struct ServerConfig {
     /// How long a handshake waits for its connect consumer before it is
     /// answered with 504; default 5 s.
     pub connect_timeout: Duration,
-    /// How long the head of a request may take to arrive; default 5 s.
+    /// How long the head of a request may take to arrive; default 5 s. What a
+    /// client of long-poll brings may take three times as long.
     pub header_timeout: Duration,
     /// Silence after which a peer is sent a ping; default 25 s.
     pub ping_interval: Duration,

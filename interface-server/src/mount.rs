@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Body;
 use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
@@ -26,7 +26,7 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::request::{self, Ends};
 use crate::routes::{Entrance, Routes};
 use crate::server::{BindError, InterfaceServer, ServerHandle};
-use crate::transport::respond;
+use crate::transport::{longpoll, respond};
 use crate::{BoxBody, BoxError};
 
 /// Answers WebSocket requests, and those of long-poll, inside another server,
@@ -168,17 +168,14 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let Ok(body) = Limited::new(body, hub.config.message_size_max)
-        .collect()
-        .await
-    else {
-        return respond::refused(Refusal::bad_request("the body is too large\n"));
+    let Some(body) = longpoll::collect(body, &hub.config).await else {
+        return longpoll::bad_request();
     };
     let ends = Ends {
         client: parts.extensions.get::<SocketAddr>().copied(),
         server: None,
     };
-    let request = Request::from_parts(parts, Full::new(body.to_bytes()));
+    let request = Request::from_parts(parts, Full::new(body));
     let (answer, answered) = oneshot::channel();
     let arrival = Arrival::Polled {
         request: Box::new(request),

@@ -52,7 +52,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response<BoxBody> {
 }
 
 /// A request that is none of a client's.
-pub(super) fn bad_request() -> Response<BoxBody> {
+pub(crate) fn bad_request() -> Response<BoxBody> {
     let mut response = json(&Body {
         status: StatusCode::BAD_REQUEST.as_u16(),
         token: None,

@@ -39,6 +39,24 @@ pub(super) fn frames(body: Bytes, lines: bool, size_max: usize) -> Result<Vec<Fr
     }
 }
 
+/// The frames in parcels that each hold up to so many bytes, or one frame; one
+/// parcel at least, which may be empty.
+pub(super) fn parcels(frames: Vec<Frame>, bytes_max: usize) -> Vec<Vec<Frame>> {
+    let mut parcels = vec![Vec::new()];
+    let mut bytes = 0;
+    for frame in frames {
+        bytes += frame.len();
+        match parcels.last_mut() {
+            Some(last) if bytes <= bytes_max || last.is_empty() => last.push(frame),
+            _ => {
+                bytes = frame.len();
+                parcels.push(vec![frame]);
+            }
+        }
+    }
+    parcels
+}
+
 /// Lines of text frames and of binary frames in base64; or, as old clients
 /// send it, one text frame. Lines beyond the hundredth are left out.
 fn read(body: Bytes, lines: bool) -> Result<Vec<Frame>, BodyError> {
@@ -93,6 +111,19 @@ mod tests {
             );
             frames(body.into(), lines, 4).unwrap();
         }
+    }
+
+    #[test]
+    fn frames_are_handed_on_in_as_few_parcels_as_hold_them() {
+        fn sizes(sizes: &[usize]) -> Vec<Vec<usize>> {
+            let frames = sizes.iter().map(|size| text(&"x".repeat(*size)));
+            let parcels = parcels(frames.collect(), 10).into_iter();
+            let sizes = |parcel: Vec<Frame>| parcel.iter().map(Frame::len).collect();
+            parcels.map(sizes).collect()
+        }
+        assert_eq!(sizes(&[]), [Vec::<usize>::new()]);
+        assert_eq!(sizes(&[4, 6, 1, 9, 2]), [vec![4, 6], vec![1, 9], vec![2]]);
+        assert_eq!(sizes(&[11, 0, 10]), [vec![11], vec![0, 10]]);
     }
 
     #[test]

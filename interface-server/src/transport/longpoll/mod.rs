@@ -15,13 +15,16 @@ mod waiter;
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
+use tokio::time::timeout;
 use towpath_layer_core::{Poll, PollAnswer};
 
+use crate::config::ServerConfig;
 use crate::hub::connection::Decision;
 use crate::hub::shard::Shard;
 use crate::origin;
@@ -32,10 +35,17 @@ use crate::transport::socket::Guard;
 use crate::{BoxBody, BoxError};
 use token::Token;
 
+pub(crate) use answer::bad_request;
 pub(crate) use session::Session;
 
 /// What a session's client may bring in one request: more is left unread.
 const LINES_MAX: usize = 100;
+
+/// The bytes of it, in base64 as they come; more is answered with 400.
+const BODY_SIZE_MAX: usize = 8 << 20;
+
+/// How many times as long as its head a request's body may take.
+const BODY_TIMES: u32 = 3;
 
 /// Answers a request on a long-poll path.
 pub(crate) async fn serve<B>(
@@ -50,7 +60,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let Some(mount) = entrance.mount.clone() else {
-        return answer::bad_request();
+        return bad_request();
     };
     match parts.method {
         Method::GET => {
@@ -62,7 +72,7 @@ where
         }
         Method::POST => write(shard, &mount, &parts, body).await,
         Method::OPTIONS => answer::preflight(&parts.headers),
-        _ => answer::bad_request(),
+        _ => bad_request(),
     }
 }
 
@@ -74,8 +84,9 @@ async fn read(shard: &Rc<Shard>, mount: &Mount, parts: &Parts) -> Option<Respons
     Some(answer::polled(&polled, Some(&token.to_string())))
 }
 
-/// The status of a session that is no more.
+/// The status of a session that is no more, and of what was taken.
 const GONE: u16 = 410;
+const TAKEN: u16 = 200;
 
 /// Hands on what a client has sent.
 async fn write<B>(shard: &Rc<Shard>, mount: &Mount, parts: &Parts, body: B) -> Response<BoxBody>
@@ -86,24 +97,50 @@ where
     let Some(token) = Token::of(parts) else {
         return answer::polled(&PollAnswer::status(GONE), None);
     };
-    let limit = shard.config.message_size_max;
-    let Ok(body) = http_body_util::Limited::new(body, limit).collect().await else {
-        return answer::bad_request();
+    let Some(body) = collect(body, &shard.config).await else {
+        return bad_request();
     };
     let content_type = parts.headers.get(CONTENT_TYPE);
     let lines = content_type.is_some_and(|kind| kind == "application/x-ndjson");
-    let size_max = mount.message_size_max(limit);
-    let frames = match body::frames(body.to_bytes(), lines, size_max) {
+    let parcel_size_max = shard.layer.limits().message_size_max;
+    let size_max = mount.message_size_max(shard.config.message_size_max);
+    let frames = match body::frames(body, lines, size_max.min(parcel_size_max)) {
         Ok(frames) => frames,
         Err(error) => {
             tracing::debug!(%error, "what a client sent cannot be read");
-            return answer::bad_request();
+            return bad_request();
         }
     };
-    let write = |from| Poll::Write { from, frames };
-    let asked = ask::ask(shard, &token, mount.longpoll_window, write).await;
-    let answer = asked.unwrap_or(PollAnswer::status(GONE));
+    let mut answer = PollAnswer::status(GONE);
+    for frames in body::parcels(frames, parcel_size_max) {
+        let write = |from| Poll::Write { from, frames };
+        let asked = ask::ask(shard, &token, mount.longpoll_window, write).await;
+        answer = asked.unwrap_or(PollAnswer::status(GONE));
+        if answer.status != TAKEN {
+            break;
+        }
+    }
     answer::polled(&answer, None)
+}
+
+/// A request's body, if it comes whole, in time, and is not too large.
+pub(crate) async fn collect<B>(body: B, config: &ServerConfig) -> Option<Bytes>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let collecting = Limited::new(body, BODY_SIZE_MAX).collect();
+    match timeout(config.header_timeout * BODY_TIMES, collecting).await {
+        Ok(Ok(body)) => Some(body.to_bytes()),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a client's request does not come whole");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a client's request takes too long");
+            None
+        }
+    }
 }
 
 /// Opens a session, if its consumer accepts it.

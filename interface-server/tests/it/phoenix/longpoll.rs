@@ -12,14 +12,14 @@ use super::stage::{Stage, answer, json as payload, parting, pushed};
 use crate::rig::{Rig, config, within};
 
 /// A mount whose polls wait long, and one whose sessions end soon.
-const LONG: &str = "/socket";
-const SHORT: &str = "/short";
+pub(super) const LONG: &str = "/socket";
+pub(super) const SHORT: &str = "/short";
 
 /// A client that polls.
-struct Poller {
+pub(super) struct Poller {
     mount: &'static str,
-    address: SocketAddr,
-    token: String,
+    pub(super) address: SocketAddr,
+    pub(super) token: String,
 }
 
 /// Sends a request; the head of the answer and its body.
@@ -39,13 +39,13 @@ pub(crate) async fn request(address: SocketAddr, head: &str, body: &str) -> (Str
     )
 }
 
-async fn get(address: SocketAddr, mount: &str, query: &str) -> Value {
+pub(super) async fn get(address: SocketAddr, mount: &str, query: &str) -> Value {
     let head = format!("GET {mount}/longpoll?vsn=2.0.0{query} HTTP/1.1");
     request(address, &head, "").await.1
 }
 
 impl Poller {
-    async fn open(stage: &mut Stage, mount: &'static str) -> Self {
+    pub(super) async fn open(stage: &mut Stage, mount: &'static str) -> Self {
         let address = stage.rig.address;
         let (opened, connect) = tokio::join!(get(address, mount, "&"), stage.worker.welcome());
         let EventKind::Connect(handshake) = &connect.kind else {
@@ -64,12 +64,12 @@ impl Poller {
         }
     }
 
-    async fn poll(&self) -> Value {
+    pub(super) async fn poll(&self) -> Value {
         get(self.address, self.mount, &format!("&token={}", self.token)).await
     }
 
     /// Polls until something came.
-    async fn messages(&self) -> Vec<String> {
+    pub(super) async fn messages(&self) -> Vec<String> {
         loop {
             let polled = self.poll().await;
             if polled["status"] == 200 {
@@ -83,7 +83,7 @@ impl Poller {
         }
     }
 
-    async fn post_as(&self, kind: &str, body: &str) -> Value {
+    pub(super) async fn post_as(&self, kind: &str, body: &str) -> Value {
         let (mount, token) = (self.mount, &self.token);
         let head = format!(
             "POST {mount}/longpoll?vsn=2.0.0&token=stale HTTP/1.1\r\ncontent-type: {kind}\r\n\
@@ -92,12 +92,12 @@ impl Poller {
         request(self.address, &head, body).await.1
     }
 
-    async fn post(&self, lines: &str) {
+    pub(super) async fn post(&self, lines: &str) {
         let answer = self.post_as("application/x-ndjson", lines).await;
         assert_eq!(answer, json!({"status": 200}));
     }
 
-    async fn join(&self, stage: &mut Stage, topic: &str) {
+    pub(super) async fn join(&self, stage: &mut Stage, topic: &str) {
         self.post(&format!(r#"["1","1","{topic}","phx_join",{{}}]"#))
             .await;
         let join = stage.worker.next().await;

@@ -5,6 +5,7 @@ mod broadcast;
 mod ending;
 mod joining;
 pub(crate) mod longpoll;
+mod longpoll_limits;
 mod longpoll_windows;
 mod mounts;
 mod presence;
