@@ -121,7 +121,7 @@ impl Shard {
         match connection {
             Some(connection) => {
                 connection.touch(&group);
-                self.joined_group(&group, &connection, &meta);
+                self.joined_group(&group, &connection, meta);
             }
             // The membership of a connection that is gone: it must not stay.
             None => {

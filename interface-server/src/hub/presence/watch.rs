@@ -43,7 +43,7 @@ impl Shard {
         self: &Rc<Self>,
         group: &GroupName,
         connection: &Connection,
-        meta: &Bytes,
+        meta: Bytes,
     ) {
         if connection.topic().is_some() {
             return;
@@ -53,7 +53,7 @@ impl Shard {
         };
         if let Some(watcher) = room.watchers.borrow_mut().get_mut(&connection.id) {
             watcher.member = true;
-            watcher.seated.meta = meta.clone();
+            watcher.seated.meta = meta;
         }
         self.announce_soon(&room);
     }
