@@ -82,11 +82,16 @@ impl TopicConsumer for Deaf {
 }
 
 fn app() -> App {
-    let topics = topics::<Person>()
+    let usual = topics::<Person>()
         .topic_with::<Room>("room:*", 4_usize)
         .topic::<Deaf>("deaf:*");
+    let strict = topics::<Person>()
+        .topic::<Room>("room:*")
+        .versions([Vsn::V2])
+        .message_size_max(100);
     App::new()
-        .socket("/socket", topics)
+        .socket("/socket", usual)
+        .socket("/strict", strict)
         .route("/rooms/{room}", Room::websocket("room:{room}"))
 }
 
@@ -95,6 +100,7 @@ on_both! {
     bytes_are_messages_too
     a_socket_begins_as_the_test_says
     a_plain_socket_in_a_topic_is_ended_by_its_id_and_says_why
+    each_mount_has_its_own_versions_and_sizes
 }
 
 async fn what_is_broadcast_is_heard_whomever_it_is_for(backend: Backend) {
@@ -194,4 +200,22 @@ async fn a_plain_socket_in_a_topic_is_ended_by_its_id_and_says_why(backend: Back
     assert_eq!(ada.recv_closed().await.0, 1000);
     let ended = app.recv::<(String, String)>("rooms.left").await;
     assert_eq!(ended, ("ada".to_owned(), "Left".to_owned()));
+}
+
+async fn each_mount_has_its_own_versions_and_sizes(backend: Backend) {
+    let app = backend(app()).await;
+    let old = |mount: &str| app.websocket(&format!("{mount}/websocket?name=ada"));
+    assert_eq!(old("/strict").await.denied().status, 403);
+    assert_eq!(old("/socket").await.status(), 101);
+    let large = json!({"body": "x".repeat(100)});
+    for (mount, fits) in [("/socket", true), ("/strict", false)] {
+        let client = app.socket(mount).query("name", "ada").await.connected();
+        let lobby = client.join("room:lobby", &json!({})).await;
+        let sent = lobby.push("others", &large).await;
+        if fits {
+            lobby.assert_reply(&sent, "ok", json!({})).await;
+        } else {
+            assert_eq!(client.assert_disconnected().await.0, 1009);
+        }
+    }
 }
