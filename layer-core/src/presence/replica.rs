@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytestring::ByteString;
 
 use super::reading::{Applied, Reading, Snapshot};
-use super::roster::Roster;
-use super::sources::{Missing, Order, Sources, Standing};
+use super::roster::{Roster, Slot};
+use super::sources::{Fate, Missing, Order, Sources, Standing};
 use super::{Change, ChangeKind, Diff, Entry, Pending, Source, Stored, json};
 use crate::NodeId;
 
@@ -92,9 +92,9 @@ impl Replica {
                 holed.insert(change.source);
             }
         }
-        for (source, reference) in dropped {
-            if self.roster.source(&reference).is_none() {
-                self.sources.known(source).miss(reference, Missing::Gone);
+        for slot in dropped {
+            if self.roster.source(&slot.entry.reference).is_none() {
+                self.miss(&slot, Fate::Gone);
             }
         }
         Applied {
@@ -169,7 +169,7 @@ impl Replica {
 
     /// Makes the entries what the snapshot says, and says whom it did not have any
     /// more. It may be ahead of what is heard.
-    fn merge(&mut self, snapshot: &Snapshot, pending: &mut Pending) -> Vec<(Source, ByteString)> {
+    fn merge(&mut self, snapshot: &Snapshot, pending: &mut Pending) -> Vec<Slot> {
         let mut dropped = Vec::new();
         let mut stored = HashSet::new();
         for one in &snapshot.stored {
@@ -190,13 +190,12 @@ impl Replica {
             for entry in entries {
                 // An update is one diff, even if all of it is not certain, and if
                 // the join of what it takes the place of is still to be heard.
-                let replaced = entry.previous.as_ref();
-                let replaced = replaced.filter(|one| self.leave(*source, one, pending));
-                let known = self.sources.known(*source);
-                if let Some(previous) = replaced {
-                    known.miss(previous.clone(), Missing::Replaced);
+                if let Some(previous) = &entry.previous
+                    && let Some(slot) = self.leave(*source, previous, pending)
+                {
+                    self.miss(&slot, Fate::Replaced);
                 }
-                known.settle(&entry.reference);
+                self.sources.known(*source).settle(&entry.reference);
                 self.insert(*source, *version, entry, pending);
                 stored.insert(&*entry.reference);
             }
@@ -244,7 +243,7 @@ impl Replica {
     fn replace(&mut self, change: &Change, entries: &[Arc<Entry>], pending: &mut Pending) -> bool {
         let all: HashSet<&str> = entries.iter().map(|entry| &*entry.reference).collect();
         let known = self.sources.known(change.source);
-        known.settle_all_but(|reference| all.contains(reference));
+        known.settle_all_but(change.version, |reference| all.contains(reference));
         let (after, mut gone): (Vec<_>, Vec<_>) = known
             .entries()
             .filter(|known| !all.contains(&***known))
@@ -275,21 +274,27 @@ impl Replica {
         let mut whole = true;
         for entry in entries {
             match self.sources.known(change.source).misses(&entry.reference) {
-                Some(Missing::Gone) => whole = false,
-                Some(Missing::Replaced) => {}
+                Some(Fate::Gone) => whole = false,
+                Some(Fate::Replaced) => {}
                 None => self.insert(change.source, change.version, entry, pending),
             }
         }
         whole
     }
 
-    /// Removes an entry that is the source's own, of whatever incarnation; whether
-    /// there was one.
-    fn leave(&mut self, source: Source, reference: &str, pending: &mut Pending) -> bool {
-        let owner = self.roster.source(reference);
-        let own =
-            owner.is_some_and(|owner| owner.node == source.node && owner.shard == source.shard);
-        own && self.drop_entry(reference, pending).is_some()
+    /// Removes an entry that is the source's own, of whatever incarnation.
+    fn leave(&mut self, source: Source, reference: &str, pending: &mut Pending) -> Option<Slot> {
+        let owner = self.roster.source(reference)?;
+        let own = owner.node == source.node && owner.shard == source.shard;
+        own.then(|| self.drop_entry(reference, pending))?
+    }
+
+    /// Notes that a snapshot did not have an entry any more.
+    fn miss(&mut self, slot: &Slot, fate: Fate) {
+        let version = slot.version;
+        let reference = slot.entry.reference.clone();
+        let known = self.sources.known(slot.source);
+        known.miss(reference, Missing { fate, version });
     }
 
     fn insert(&mut self, source: Source, version: u64, entry: &Arc<Entry>, pending: &mut Pending) {
@@ -300,16 +305,11 @@ impl Replica {
         }
     }
 
-    /// Removes an entry, and says whose it was.
-    fn drop_entry(
-        &mut self,
-        reference: &str,
-        pending: &mut Pending,
-    ) -> Option<(Source, ByteString)> {
+    /// Removes an entry.
+    fn drop_entry(&mut self, reference: &str, pending: &mut Pending) -> Option<Slot> {
         let slot = self.roster.remove(reference)?;
         self.sources.remove(slot.source, slot.position);
-        let dropped = (slot.source, slot.entry.reference.clone());
-        pending.leave(slot.entry);
-        Some(dropped)
+        pending.leave(Arc::clone(&slot.entry));
+        Some(slot)
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Slot {
     pub(super) source: Source,
     pub(super) position: u64,
     /// The last version of the source of which is known that it is here.
-    version: u64,
+    pub(super) version: u64,
     pub(super) entry: Arc<Entry>,
 }
 

@@ -44,9 +44,18 @@ pub(super) struct Known {
     missing: HashMap<ByteString, Missing>,
 }
 
-/// What became of an entry that a snapshot did not have any more.
+/// An entry that a snapshot did not have any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) struct Missing {
+    pub(super) fate: Fate,
+    /// The last version of its source of which is known that it was here: what
+    /// was said before may be older than its join.
+    pub(super) version: u64,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
     /// It left, or the snapshot is older than it.
     Gone,
     /// Another has taken its place: it does not come back.
@@ -179,7 +188,7 @@ impl Known {
             }
             (ChangeKind::Beat { .. }, _) => {
                 // All that it said before was heard.
-                self.missing.clear();
+                self.missing.retain(|_, missing| missing.version > version);
                 Order::Old
             }
             (_, Some(last)) if version <= last => Order::Old,
@@ -200,8 +209,8 @@ impl Known {
 
     /// Whether a snapshot did not have an entry any more: what says that it is
     /// here may be older than that.
-    pub(super) fn misses(&self, reference: &str) -> Option<Missing> {
-        self.missing.get(reference).copied()
+    pub(super) fn misses(&self, reference: &str) -> Option<Fate> {
+        self.missing.get(reference).map(|missing| missing.fate)
     }
 
     /// The source has said that an entry left, or a snapshot has it again.
@@ -209,9 +218,11 @@ impl Known {
         self.missing.remove(reference);
     }
 
-    /// The source has said who is here: all others have left.
-    pub(super) fn settle_all_but(&mut self, here: impl Fn(&str) -> bool) {
-        self.missing.retain(|reference, _| here(reference));
+    /// The source has said who was here at a version: all others had left, if
+    /// they had joined.
+    pub(super) fn settle_all_but(&mut self, version: u64, here: impl Fn(&str) -> bool) {
+        self.missing
+            .retain(|reference, missing| here(reference) || missing.version > version);
     }
 
     pub(super) fn insert(&mut self, position: u64, reference: &ByteString) {
@@ -236,10 +247,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_beat_ends_what_is_remembered_of_the_missing() {
+    fn a_beat_ends_what_is_remembered_of_the_missing_before_it() {
         let mut known = Known::default();
         known.note(7);
-        known.miss("a".into(), Missing::Gone);
+        for (reference, version) in [("a", 8), ("b", 9)] {
+            let fate = Fate::Gone;
+            known.miss(reference.into(), Missing { fate, version });
+        }
         let beat = |version| Change {
             source: Source {
                 node: crate::NodeId::random(&crate::SeededEntropy::new(1)),
@@ -250,8 +264,9 @@ mod tests {
             kind: ChangeKind::Beat { digest: 0 },
         };
         assert_eq!(known.order(&beat(8), true), Order::Hole);
-        assert_eq!(known.misses("a"), Some(Missing::Gone));
+        assert_eq!(known.misses("a"), Some(Fate::Gone));
         assert_eq!(known.order(&beat(8), true), Order::Old);
         assert_eq!(known.misses("a"), None);
+        assert_eq!(known.misses("b"), Some(Fate::Gone));
     }
 }

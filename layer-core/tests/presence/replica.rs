@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use towpath_layer_core::presence::{Applied, Diff, Entry, Reading, Replica, Snapshot};
+use towpath_layer_core::presence::{Applied, Change, Diff, Entry, Reading, Replica, Snapshot};
 
 use super::{Owner, node};
 
@@ -362,26 +362,59 @@ fn an_update_that_is_ahead_of_all_there_is_stays_one_diff() {
     assert_eq!(replica.count(), 1);
 }
 
-#[test]
-fn an_update_of_one_who_is_still_to_be_heard_of_stays_one_diff() {
-    let mut owner = Owner::new(1);
+/// A replica that knows bob from a snapshot, the change in which he joined, and
+/// what says who was here before that.
+fn ahead(owner: &mut Owner) -> (Replica, Change, [Change; 2]) {
     let all = owner.track(1, "ann");
-    let mut replica = live(&[&owner]);
+    let mut replica = live(&[owner]);
     assert_eq!(replica.apply(&all), Applied::default());
+    let before = [owner.local.announce(), owner.local.beat()];
     let joined = owner.track(2, "bob");
     let reading = replica.reread();
-    joins(replica.loaded(reading, &certain(&[&owner])), &["bob"]);
+    joins(replica.loaded(reading, &certain(&[owner])), &["bob"]);
+    (replica, joined, before)
+}
+
+#[test]
+fn an_update_of_one_who_is_still_to_be_heard_of_stays_one_diff() {
+    for heard_before in [0..0, 0..1, 1..2, 0..2] {
+        let mut owner = Owner::new(1);
+        let (mut replica, joined, before) = ahead(&mut owner);
+        let reading = replica.reread();
+        for change in before[heard_before].iter().chain([&joined]) {
+            assert_eq!(replica.apply(change), Applied::default());
+        }
+        let Owner {
+            local, references, ..
+        } = &mut owner;
+        let update = local.update(2, &"bob".into(), &"{}".into(), references);
+        let loaded = replica.loaded(reading, &certain(&[&owner]));
+        assert_eq!(keys(loaded.diff), (strings(&["bob"]), strings(&["bob"])));
+        if let Some(reading) = loaded.reread {
+            let again = replica.loaded(reading, &certain(&[&owner]));
+            assert_eq!(again, Applied::default());
+        }
+        assert_eq!(replica.apply(&update.unwrap()), Applied::default());
+        assert_eq!(replica.count(), 2);
+    }
+}
+
+#[test]
+fn who_left_by_a_snapshot_does_not_join_again_though_others_are_said_to_be_here_first() {
+    let mut owner = Owner::new(1);
+    let (mut replica, joined, [all, beat]) = ahead(&mut owner);
+    let left = owner.local.untrack_all(2).unwrap();
     let reading = replica.reread();
-    assert_eq!(replica.apply(&joined), Applied::default());
-    let Owner {
-        local, references, ..
-    } = &mut owner;
-    let update = local.update(2, &"bob".into(), &"{}".into(), references);
     let loaded = replica.loaded(reading, &certain(&[&owner]));
-    assert_eq!(loaded.reread, None);
-    assert_eq!(keys(loaded.diff), (strings(&["bob"]), strings(&["bob"])));
-    assert_eq!(replica.apply(&update.unwrap()), Applied::default());
-    assert_eq!(replica.count(), 2);
+    assert_eq!(keys(loaded.diff), (vec![], strings(&["bob"])));
+    assert_eq!(replica.apply(&all), Applied::default());
+    assert_eq!(replica.apply(&beat), Applied::default());
+    let late = replica.apply(&joined);
+    assert_eq!(late.diff, None);
+    let again = replica.loaded(asks(&late), &certain(&[&owner]));
+    assert_eq!(again, Applied::default());
+    assert_eq!(replica.apply(&left), Applied::default());
+    assert_eq!(replica.count(), 1);
 }
 
 #[test]
