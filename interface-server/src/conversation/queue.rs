@@ -15,20 +15,12 @@ pub(super) struct Queue {
     events: VecDeque<Waiting>,
     bytes: usize,
     messages: usize,
-    /// How many of the events, and of their bytes, were put beyond the bounds.
-    beyond: Beyond,
 }
 
 #[derive(Debug)]
 struct Waiting {
     kind: EventKind,
     is_beyond: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Beyond {
-    events: usize,
-    bytes: usize,
 }
 
 fn size(kind: &EventKind) -> usize {
@@ -53,10 +45,17 @@ impl Queue {
     /// Whether another event may wait; an empty queue takes one of any size.
     /// What was put beyond the bounds does not count.
     pub(super) fn has_room(&self, kind: &EventKind, rules: &Rules) -> bool {
-        let events = self.events.len() - self.beyond.events;
-        let bytes = self.bytes - self.beyond.bytes + size(kind);
-        self.events.is_empty()
-            || (events < rules.queue_events_max && bytes <= rules.queue_bytes_max)
+        let fits = |events, bytes| {
+            events < rules.queue_events_max && bytes + size(kind) <= rules.queue_bytes_max
+        };
+        if self.events.is_empty() || fits(self.events.len(), self.bytes) {
+            return true;
+        }
+        let within = self.events.iter().filter(|waiting| !waiting.is_beyond);
+        let (events, bytes) = within.fold((0, 0), |(events, bytes), waiting| {
+            (events + 1, bytes + size(&waiting.kind))
+        });
+        fits(events, bytes)
     }
 
     /// Whether another may wait beyond the bounds, by so many bytes: for it all
@@ -86,31 +85,15 @@ impl Queue {
     }
 
     fn add(&mut self, kind: EventKind, is_beyond: bool) {
-        let bytes = size(&kind);
-        self.bytes += bytes;
+        self.bytes += size(&kind);
         self.messages += usize::from(is_message(&kind));
-        if is_beyond {
-            self.beyond.events += 1;
-            self.beyond.bytes += bytes;
-        }
         self.events.push_back(Waiting { kind, is_beyond });
     }
 
-    fn taken(&mut self, waiting: Waiting) -> EventKind {
-        let Waiting { kind, is_beyond } = waiting;
-        let bytes = size(&kind);
-        self.bytes -= bytes;
-        self.messages -= usize::from(is_message(&kind));
-        if is_beyond {
-            self.beyond.events -= 1;
-            self.beyond.bytes -= bytes;
-        }
-        kind
-    }
-
     pub(super) fn pop(&mut self) -> Option<EventKind> {
-        let first = self.events.pop_front()?;
-        let kind = self.taken(first);
+        let Waiting { kind, .. } = self.events.pop_front()?;
+        self.bytes -= size(&kind);
+        self.messages -= usize::from(is_message(&kind));
         if self.events.is_empty() {
             // An idle conversation keeps no memory of a busy minute.
             self.events = VecDeque::new();
@@ -129,7 +112,7 @@ impl Queue {
         if let Some(position) = events.position(|waiting| is(&waiting.kind, event))
             && let Some(waiting) = self.events.remove(position)
         {
-            self.taken(waiting);
+            self.bytes -= size(&waiting.kind);
         }
     }
 

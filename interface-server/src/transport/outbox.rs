@@ -49,31 +49,9 @@ pub(crate) struct Outbox {
     /// Bytes of the first frame that are written.
     written: usize,
     bytes: usize,
-    /// How many of the frames, and of their bytes, were put beyond the bounds.
-    beyond: Beyond,
     sealed: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Beyond {
-    frames: usize,
-    bytes: usize,
-}
-
-impl Beyond {
-    fn add(&mut self, frame: &OutFrame) {
-        if frame.is_beyond() {
-            self.frames += 1;
-            self.bytes += frame.len();
-        }
-    }
-
-    fn take(&mut self, frame: &OutFrame) {
-        if frame.is_beyond() {
-            self.frames -= 1;
-            self.bytes -= frame.len();
-        }
-    }
+    /// Whether some frames may have been put beyond the bounds.
+    has_beyond: bool,
 }
 
 impl Outbox {
@@ -83,18 +61,29 @@ impl Outbox {
         if self.sealed {
             return Err(NotTaken::Sealed);
         }
-        let aside = if frame.is_beyond() {
-            Beyond::default()
-        } else {
-            self.beyond
-        };
-        let full = self.frames.len() - aside.frames >= bounds.frames_max
-            || self.bytes - aside.bytes + frame.len() > bounds.bytes_max;
-        if full && !self.frames.is_empty() {
-            return Err(NotTaken::Full);
+        let fits =
+            |frames, bytes| frames < bounds.frames_max && bytes + frame.len() <= bounds.bytes_max;
+        if !self.frames.is_empty() && !fits(self.frames.len(), self.bytes) {
+            let (frames, bytes) = self.within();
+            if frame.is_beyond() || !self.has_beyond || !fits(frames, bytes) {
+                return Err(NotTaken::Full);
+            }
         }
         self.append(frame);
         Ok(())
+    }
+
+    /// How many frames, and of how many bytes, were put within the bounds.
+    fn within(&mut self) -> (usize, usize) {
+        if !self.has_beyond {
+            return (self.frames.len(), self.bytes);
+        }
+        let within = self.frames.iter().filter(|frame| !frame.is_beyond());
+        let (frames, bytes) = within.fold((0, 0), |(frames, bytes), frame| {
+            (frames + 1, bytes + frame.len())
+        });
+        self.has_beyond = frames < self.frames.len();
+        (frames, bytes)
     }
 
     /// Puts the last frame at the end, whatever waits before it.
@@ -124,10 +113,6 @@ impl Outbox {
     pub(crate) fn discard(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         self.bytes = self.frames.iter().map(OutFrame::len).sum();
-        self.beyond = Beyond::default();
-        for frame in &self.frames {
-            self.beyond.add(frame);
-        }
     }
 
     /// Whether there are texts among what waits.
@@ -147,7 +132,6 @@ impl Outbox {
             }
             bytes += if is_text { len } else { 0 };
             self.bytes -= len;
-            self.beyond.take(first);
             taken.extend(self.frames.pop_front().filter(|_| is_text));
         }
         taken
@@ -155,7 +139,7 @@ impl Outbox {
 
     fn append(&mut self, frame: OutFrame) {
         self.bytes += frame.len();
-        self.beyond.add(&frame);
+        self.has_beyond |= frame.is_beyond();
         self.frames.push_back(frame);
     }
 
@@ -215,14 +199,12 @@ impl Outbox {
 
     fn advance(&mut self, written: usize) {
         self.written += written;
-        while let Some(first) = self.frames.front() {
-            let len = first.len();
-            if self.written < len {
+        while let Some(first) = self.frames.front().map(OutFrame::len) {
+            if self.written < first {
                 return;
             }
-            self.written -= len;
-            self.bytes -= len;
-            self.beyond.take(first);
+            self.written -= first;
+            self.bytes -= first;
             self.frames.pop_front();
         }
     }
@@ -297,7 +279,7 @@ mod tests {
         outbox.discard();
         assert!(!outbox.is_empty(), "a frame has begun");
         write(&mut outbox, 100, 100);
-        assert_eq!((outbox.beyond.frames, outbox.beyond.bytes), (0, 0));
+        assert_eq!(outbox.within(), (0, 0));
     }
 
     #[test]

@@ -64,7 +64,12 @@ impl Stage {
     }
 
     /// Lets a client join that has seen something, or nothing; the answer.
-    pub(super) async fn resumed(&mut self, client: &mut Client, seen: Option<&str>, latest: u32) -> Value {
+    pub(super) async fn resumed(
+        &mut self,
+        client: &mut Client,
+        seen: Option<&str>,
+        latest: u32,
+    ) -> Value {
         let join = self.asked(client).await;
         self.welcome_back(&join, seen, latest).await;
         response(client).await
