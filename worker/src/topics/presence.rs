@@ -186,7 +186,9 @@ impl Topic {
     }
 
     /// As [`track`](Self::track), in another topic: an inbox of the user, for
-    /// example. It ends with this conversation.
+    /// example. It ends with this conversation; on a stream of a demultiplexer,
+    /// with the socket. A client is present in 64 topics at most: what is beyond
+    /// is left out, with a warning of its node.
     ///
     /// # Errors
     ///
