@@ -188,7 +188,12 @@ impl Process {
 
     /// Waits for the end of the process; returns its exit code.
     pub async fn exit_code(&mut self) -> Result<Option<i32>> {
-        let status = timeout(PATIENCE, self.child.wait()).await;
+        self.exit_code_within(PATIENCE).await
+    }
+
+    /// The same for one that may have much to end.
+    pub async fn exit_code_within(&mut self, limit: Duration) -> Result<Option<i32>> {
+        let status = timeout(limit, self.child.wait()).await;
         Ok(status
             .with_context(|| format!("does not end:\n{}", self.log()))??
             .code())

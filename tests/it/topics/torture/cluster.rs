@@ -1,5 +1,7 @@
 //! Three nodes with workers on one Redis, and what happens to them.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -14,6 +16,9 @@ const NODES: usize = 3;
 /// Threads with sockets of each node: changes are told at once to a few, and
 /// together to the many on the only thread of the first.
 const SHARDS: [&str; NODES] = ["1", "2", "2"];
+
+/// How long a node that stops may take: sockets have 30 s, and then workers 30 s.
+const DRAIN_MAX: Duration = Duration::from_secs(65);
 
 /// The processes.
 pub struct Cluster {
@@ -68,7 +73,8 @@ impl Cluster {
             old.kill().await?;
         } else {
             old.signal(libc::SIGTERM);
-            ensure!(old.exit_code().await? == Some(0), "{}", old.log());
+            let code = old.exit_code_within(DRAIN_MAX).await?;
+            ensure!(code == Some(0), "{}", old.log());
         }
         let (node, address) = self.node(number).await?;
         self.nodes.insert(number, node);
