@@ -207,7 +207,10 @@ async fn a_page_broadcasts_and_a_task_hears_it() {
         panic!("no broadcast came");
     };
     let text = payload.text().unwrap();
-    assert_eq!((&*event, &**text), ("news", r#"{"text":"we close at ten"}"#));
+    assert_eq!(
+        (&*event, &**text),
+        ("news", r#"{"text":"we close at ten"}"#)
+    );
     running.stop().await;
     // The layer is closed: nothing comes any more.
     while let Some(heard) = news.next().await {

@@ -70,12 +70,15 @@ impl TopicCommand {
             Self::Disconnect { socket_id } => topics.disconnect(socket_id).await,
             Self::Subscribe { topics: names } => return listen(&topics, &names, json).await,
         };
-        Ok(output::delivery(&delivery.map_err(told)?, json)?)
+        Ok(output::delivery(
+            &delivery.map_err(|error| told(&error))?,
+            json,
+        )?)
     }
 }
 
 /// An error that tells its cause itself.
-fn told(error: Error) -> anyhow::Error {
+fn told(error: &Error) -> anyhow::Error {
     anyhow!("{error}")
 }
 
@@ -86,9 +89,12 @@ async fn listen(topics: &Topics, names: &[String], json: bool) -> Result<()> {
     let [first, others @ ..] = names else {
         return Ok(());
     };
-    let mut news = topics.subscribe(first).await.map_err(told)?;
+    let mut news = topics
+        .subscribe(first)
+        .await
+        .map_err(|error| told(&error))?;
     for name in others {
-        news.subscribe(name).await.map_err(told)?;
+        news.subscribe(name).await.map_err(|error| told(&error))?;
     }
     eprintln!("subscribed to {}", names.join(", "));
     loop {
@@ -124,11 +130,13 @@ fn print(heard: &Heard, as_json: bool) -> io::Result<bool> {
         };
         return output::line_for_reader(&format!("{topic} {event} {what}"));
     }
-    let mut line = json!({"topic": &**topic, "event": &**event});
-    match bytes {
-        Some(bytes) => line["bytes"] = bytes.into(),
-        None => line["payload"] = payload.json().unwrap_or(Value::Null),
-    }
+    let line = match bytes {
+        Some(bytes) => json!({"topic": &**topic, "event": &**event, "bytes": bytes}),
+        None => {
+            let payload: Value = payload.json().unwrap_or_default();
+            json!({"topic": &**topic, "event": &**event, "payload": payload})
+        }
+    };
     output::line_for_reader(&line.to_string())
 }
 
