@@ -100,6 +100,8 @@ impl Session {
     fn goes_on(&self, now: Duration) -> Option<ChannelName> {
         let mut writer = self.writer.borrow_mut();
         let writer = writer.as_mut()?;
+        // Whoever waits for this is there, even if it does not read.
+        self.read.set(now);
         let tell = writer.renew(now, self.window);
         tell.then(|| writer.channel.clone())
     }

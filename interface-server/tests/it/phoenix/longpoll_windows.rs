@@ -73,10 +73,16 @@ impl Client {
         client
     }
 
-    /// Writes lines, and reads all the while, lest it is taken for gone.
-    async fn post(&self, lines: &[String]) -> Value {
+    /// Writes lines, and does not read meanwhile.
+    async fn only_post(&self, lines: &[String]) -> Value {
         let uri = format!("/short/longpoll?vsn=2.0.0&token={}", self.token);
         let post = Request::post(uri).header("content-type", "application/x-ndjson");
+        let mut answer = request(self.writes.clone(), post, &lines.join("\n")).await;
+        answer["status"].take()
+    }
+
+    /// Writes lines, and reads all the while.
+    async fn post(&self, lines: &[String]) -> Value {
         let read = async {
             loop {
                 let polled = get(&self.reads, &self.token).await;
@@ -86,10 +92,9 @@ impl Client {
                 );
             }
         };
-        let lines = lines.join("\n");
         tokio::select! {
             () = read => unreachable!("there is always more to read"),
-            mut answer = request(self.writes.clone(), post, &lines) => answer["status"].take(),
+            status = self.only_post(lines) => status,
         }
     }
 
@@ -178,6 +183,20 @@ async fn a_line_takes_longer_than_its_window(nodes: [TowpathService; 2], mut wor
         "the other lines are left out"
     );
     worker.done(&after).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_its_lines_is_not_taken_for_gone() {
+    beside(async |nodes, mut worker| {
+        let client = Client::open(nodes, &mut worker).await;
+        let lines = lines("n", LINES);
+        let worked = work(&mut worker, [WORK; LINES - TAKEN]);
+        let (status, ()) = tokio::join!(client.only_post(&lines), worked);
+        assert_eq!(status, 200);
+        let polled = get(&client.reads, &client.token).await;
+        assert_eq!(polled["token"], client.token);
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
