@@ -245,6 +245,13 @@ impl Conversation {
         self.in_flight.is_some()
     }
 
+    /// Whether the event in flight is the first one.
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.in_flight
+            .as_ref()
+            .is_some_and(|event| event.order == 0)
+    }
+
     /// A message of the client.
     pub(crate) fn receive(&mut self, frame: Frame, turn: &mut Turn<'_>) {
         self.message_of_client(EventKind::Receive(frame), turn);

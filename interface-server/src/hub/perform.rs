@@ -84,10 +84,10 @@ impl Shard {
     /// What to do with what a peer sends.
     pub(crate) fn reading(&self, socket: &Connection) -> Reading {
         let reading = socket.conversation.borrow().reading(&self.rules);
-        let full = socket
-            .phoenix
-            .as_ref()
-            .is_some_and(|phoenix| phoenix.is_full());
+        // A join takes the session along that the connect leaves.
+        let full = socket.phoenix.as_ref().is_some_and(|phoenix| {
+            phoenix.is_full() || socket.conversation.borrow().is_connecting()
+        });
         match reading {
             Reading::Deliver if full => Reading::Pause,
             reading => reading,

@@ -52,6 +52,28 @@ async fn a_join_is_a_conversation_of_its_own_with_the_sockets_session() {
 }
 
 #[tokio::test]
+async fn a_join_waits_for_the_session_that_the_connect_leaves() {
+    let mut stage = Stage::start().await;
+    let (mut client, connect) =
+        tokio::join!(stage.rig.connect("/socket/websocket?vsn=2.0.0"), async {
+            let connect = stage.worker.next().await;
+            stage.worker.accept(&connect).await;
+            connect
+        });
+    client.send(r#"["1","1","room:1","phx_join",{}]"#).await;
+    client.send(r#"[null,"2","phoenix","heartbeat",{}]"#).await;
+    stage.worker.done_with_session(&connect, "ada").await;
+    let join = stage.worker.next().await;
+    let EventKind::Join(asked) = &join.kind else {
+        panic!("a join, not {join:?}");
+    };
+    assert_eq!(&*asked.socket, b"ada");
+    let heard = r#"[null,"2","phoenix","phx_reply",{"status":"ok","response":{}}]"#;
+    assert_eq!(client.text().await, heard);
+    stage.rig.end().await;
+}
+
+#[tokio::test]
 async fn a_heartbeat_and_another_topic_do_not_wait_for_a_join() {
     let mut stage = Stage::start().await;
     let mut client = stage.connect().await;
