@@ -9,6 +9,10 @@ use bytes::Bytes;
 
 use crate::GroupName;
 
+/// From so many members on a group knows where each of them lies; fewer are
+/// looked through.
+const INDEXED: usize = 16;
+
 /// The memberships of one node or shard: a pure table, no clock, no lock.
 ///
 /// Joining and leaving take constant time in the size of a group; the members
@@ -23,14 +27,20 @@ pub struct GroupTable<M, D = Bytes> {
 #[derive(Clone)]
 struct Group<M, D> {
     members: Vec<(M, D)>,
-    positions: HashMap<M, usize>,
+    /// Where each lies, once they are many. Many groups have one member only,
+    /// and would keep more for the index than for the member.
+    #[expect(
+        clippy::box_collection,
+        reason = "most groups have none: a pointer is a sixth of an empty map"
+    )]
+    positions: Option<Box<HashMap<M, usize>>>,
 }
 
 impl<M, D> Default for Group<M, D> {
     fn default() -> Self {
         Self {
             members: Vec::new(),
-            positions: HashMap::new(),
+            positions: None,
         }
     }
 }
@@ -44,21 +54,62 @@ impl<M, D> Default for GroupTable<M, D> {
     }
 }
 
+impl<M: Copy + Eq + Hash, D> Group<M, D> {
+    fn position(&self, member: M) -> Option<usize> {
+        match &self.positions {
+            Some(positions) => positions.get(&member).copied(),
+            None => self.members.iter().position(|(known, _)| *known == member),
+        }
+    }
+
+    fn push(&mut self, member: M, data: D) {
+        if self.members.is_empty() {
+            // The first alone: room for four would be made for it.
+            self.members.reserve_exact(1);
+        }
+        self.members.push((member, data));
+        let last = self.members.len() - 1;
+        if let Some(positions) = &mut self.positions {
+            positions.insert(member, last);
+        } else if self.members.len() == INDEXED {
+            let members = self.members.iter().enumerate();
+            let positions = members.map(|(position, (member, _))| (*member, position));
+            self.positions = Some(Box::new(positions.collect()));
+        }
+    }
+
+    fn remove(&mut self, member: M) -> bool {
+        let Some(position) = self.position(member) else {
+            return false;
+        };
+        self.members.swap_remove(position);
+        if let Some(positions) = &mut self.positions {
+            positions.remove(&member);
+            if let Some((moved, _)) = self.members.get(position) {
+                positions.insert(*moved, position);
+            }
+        }
+        true
+    }
+}
+
 impl<M: Copy + Eq + Hash, D> GroupTable<M, D> {
     /// Makes `member` a member of `group`, or replaces what is kept of it.
     /// Returns whether the group had no members before.
     pub fn join(&mut self, group: &GroupName, member: M, data: D) -> bool {
         let entry = self.groups.entry(group.clone()).or_default();
         let first = entry.members.is_empty();
-        if let Some(known) = entry.positions.get(&member) {
-            if let Some(slot) = entry.members.get_mut(*known) {
-                slot.1 = data;
-            }
+        let known = entry.position(member);
+        if let Some(slot) = known.and_then(|known| entry.members.get_mut(known)) {
+            slot.1 = data;
             return first;
         }
-        entry.positions.insert(member, entry.members.len());
-        entry.members.push((member, data));
-        self.members.entry(member).or_default().push(group.clone());
+        entry.push(member, data);
+        let groups = self.members.entry(member).or_default();
+        if groups.is_empty() {
+            groups.reserve_exact(1);
+        }
+        groups.push(group.clone());
         first
     }
 
@@ -87,14 +138,7 @@ impl<M: Copy + Eq + Hash, D> GroupTable<M, D> {
         let Some(entry) = self.groups.get_mut(group) else {
             return false;
         };
-        let Some(position) = entry.positions.remove(&member) else {
-            return false;
-        };
-        entry.members.swap_remove(position);
-        if let Some((moved, _)) = entry.members.get(position) {
-            entry.positions.insert(*moved, position);
-        }
-        let empty = entry.members.is_empty();
+        let empty = entry.remove(member) && entry.members.is_empty();
         if empty {
             self.groups.remove(group);
         }
@@ -112,7 +156,7 @@ impl<M: Copy + Eq + Hash, D> GroupTable<M, D> {
     pub fn is_member(&self, group: &GroupName, member: M) -> bool {
         self.groups
             .get(group)
-            .is_some_and(|entry| entry.positions.contains_key(&member))
+            .is_some_and(|entry| entry.position(member).is_some())
     }
 
     /// The groups of `member`, in the order of joining.
