@@ -1,5 +1,7 @@
 //! Frames as they leave: unmasked, whole, encoded once (RFC 6455 §5.2).
 
+use std::rc::Rc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use towpath_layer_core::Frame;
@@ -16,12 +18,19 @@ const PONG: u8 = 0xa;
 /// The longest header of a frame that is not masked, in bytes.
 const HEADER_LEN_MAX: usize = 10;
 
-/// An encoded frame. Cloning it shares the payload, and copies only the header.
+/// An encoded frame, shared by whoever has a clone. It stays on its thread: to
+/// count by an atomic would hold up each of a thousand deliveries until the one
+/// before it has reached the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct OutFrame {
+    encoded: Rc<Encoded>,
+    is_beyond: bool,
+}
+
+#[derive(Debug)]
+struct Encoded {
     header: [u8; HEADER_LEN_MAX],
     header_len: u8,
-    is_beyond: bool,
     payload: Bytes,
 }
 
@@ -45,11 +54,14 @@ impl OutFrame {
             126..=0xffff => 4,
             _ => 10,
         };
-        Self {
+        let encoded = Encoded {
             header,
             header_len,
-            is_beyond: false,
             payload,
+        };
+        Self {
+            encoded: Rc::new(encoded),
+            is_beyond: false,
         }
     }
 
@@ -98,29 +110,30 @@ impl OutFrame {
 
     /// The header.
     pub(crate) fn header(&self) -> &[u8] {
-        self.header
-            .get(..usize::from(self.header_len))
-            .unwrap_or_default()
+        let Encoded {
+            header, header_len, ..
+        } = &*self.encoded;
+        header.get(..usize::from(*header_len)).unwrap_or_default()
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
-        &self.payload
+        &self.encoded.payload
     }
 
     /// Whether it is a text.
     pub(crate) fn is_text(&self) -> bool {
-        self.header.first() == Some(&(FIN | TEXT))
+        self.encoded.header.first() == Some(&(FIN | TEXT))
     }
 
     /// What it says, if it is a text.
     pub(crate) fn text(&self) -> Option<ByteString> {
-        let text = self.is_text().then(|| self.payload.clone())?;
+        let text = self.is_text().then(|| self.encoded.payload.clone())?;
         ByteString::try_from(text).ok()
     }
 
     /// Size on the wire, in bytes.
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.header_len) + self.payload.len()
+        usize::from(self.encoded.header_len) + self.encoded.payload.len()
     }
 }
 
