@@ -107,7 +107,7 @@ impl Machine {
             // An idle connection keeps no memory of a busy minute.
             self.channels.shrink_to_fit();
         }
-        removed
+        removed.map(|(topic, channel)| (topic, *channel))
     }
 
     /// Goes on with a topic's messages until one of them has to be waited for.

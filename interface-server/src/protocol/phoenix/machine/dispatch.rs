@@ -140,7 +140,7 @@ impl Machine {
             reference: channel.reference.clone(),
             payload: incoming.payload,
         });
-        self.channels.insert(topic, channel);
+        self.channels.insert(topic, Box::new(channel));
     }
 
     /// Row 5: the last join wins. The channel that there is ends first, and the

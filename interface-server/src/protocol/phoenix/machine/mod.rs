@@ -64,7 +64,8 @@ impl Turn<'_> {
 #[derive(Debug)]
 pub(crate) struct Machine {
     limits: Limits,
-    channels: HashMap<ByteString, Channel>,
+    /// Boxed: most connections have one, and a table has room for four.
+    channels: HashMap<ByteString, Box<Channel>>,
     next_id: u64,
     budget: Budget,
     ended: bool,
@@ -167,11 +168,12 @@ impl Machine {
     }
 
     fn current(&self, topic: &str, id: ChannelId) -> Option<(&ByteString, &Channel)> {
-        let current = self.channels.get_key_value(topic);
-        current.filter(|(_, channel)| channel.id == id)
+        let (topic, channel) = self.channels.get_key_value(topic)?;
+        (channel.id == id).then_some((topic, &**channel))
     }
 
     fn is_busy(&self, topic: &str) -> bool {
-        self.channels.get(topic).is_some_and(Channel::is_busy)
+        let channel = self.channels.get(topic);
+        channel.is_some_and(|channel| channel.is_busy())
     }
 }
