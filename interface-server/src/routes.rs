@@ -172,6 +172,12 @@ impl Mount {
         self.message_size_max.unwrap_or(at_most).min(at_most)
     }
 
+    /// Whether the consumers of a route see any events before their clients do.
+    pub(crate) fn intercepts_any(&self, route: usize) -> bool {
+        let events = self.intercepts.get(route);
+        events.is_some_and(|events| !events.is_empty())
+    }
+
     /// Whether the consumers of a route see an event before their clients do.
     pub(crate) fn intercepts(&self, route: usize, event: &str) -> bool {
         let events = self.intercepts.get(route);

@@ -7,13 +7,15 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use towpath_layer_core::{
-    Application, Broadcast, Content, Counter, Frame, GroupName, Position, Push, Reply,
+    Application, Broadcast, ChannelName, Content, Counter, Frame, GroupName, LocalId, Position,
+    Push, Reply,
 };
 
 use super::connection::Connection;
 use super::flusher::Urgency;
 use super::inbox;
-use super::shard::{Seated, Shard};
+use super::seated::{Hears, Joined, Seated};
+use super::shard::Shard;
 use crate::protocol::close;
 use crate::protocol::frame::OutFrame;
 use crate::protocol::phoenix::{self, Carries, Payload, Serializer};
@@ -28,11 +30,11 @@ const DISCONNECT: &str = "disconnect";
 const SUBSCRIBED: &str = "phx_broadcast";
 
 /// In which form a member reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Form {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form<'s> {
     Phoenix(Serializer, Carries),
     /// A plain WebSocket, or one of its streams: the frames of V1.
-    Plain(Bytes),
+    Plain(&'s Bytes),
 }
 
 /// What is done for a member.
@@ -59,67 +61,62 @@ impl Delivery {
     }
 }
 
-/// One message on its way to the members of one shard.
+/// One message on its way to the members of one group on one shard.
 #[derive(Debug)]
 pub(super) struct Fanout<'a> {
     broadcast: &'a Broadcast,
     payload: Payload,
-    written: SmallVec<[(Form, Option<OutFrame>); 3]>,
+    /// Who is not told, if it is one of the shard's node.
+    except: Option<LocalId>,
+    /// Whether the group is the message's own topic's.
+    is_own: bool,
+    written: SmallVec<[(Form<'a>, Option<OutFrame>); 3]>,
     heard: Option<Reply>,
 }
 
 impl<'a> Fanout<'a> {
-    pub(super) fn new(broadcast: &'a Broadcast, position: Option<Position>) -> Self {
-        let payload = match (&broadcast.payload, position) {
-            (Frame::Text(json), Some(position)) => {
-                Payload::Json(position::in_message(json, position))
+    /// What to do for a member.
+    #[inline]
+    pub(super) fn to(&mut self, member: LocalId, seated: &'a Seated) -> Delivery {
+        if self.except == Some(member) {
+            return Delivery::Nothing;
+        }
+        match &seated.hears {
+            Hears::Plain => self.frame(Form::Plain(&seated.meta)),
+            // Its client may have joined again, as another member.
+            Hears::Joined(_) if seated.is_over() => Delivery::Nothing,
+            Hears::Joined(joined) if !self.is_of(joined, seated) => self.heard(),
+            Hears::Joined(joined) => self.joined(joined),
+            // Of its id it hears only its end.
+            Hears::Socket if &*self.broadcast.event == DISCONNECT => {
+                Delivery::Heard(Reply::close(close::GOING_AWAY, "disconnected"))
             }
-            (payload, _) => payload.clone().into(),
-        };
-        Self {
-            broadcast,
-            payload,
-            written: SmallVec::new(),
-            heard: None,
+            Hears::Socket => Delivery::Nothing,
         }
     }
 
-    /// What to do for a member.
-    pub(super) fn to(&mut self, seated: &Seated) -> Delivery {
-        let connection = &seated.connection;
-        let broadcast = self.broadcast;
-        if broadcast.except.as_ref() == Some(&connection.channel) {
-            return Delivery::Nothing;
+    /// Whether a joined topic is the message's.
+    fn is_of(&self, joined: &Joined, seated: &Seated) -> bool {
+        if self.is_own {
+            return joined.is_own;
         }
-        if let Some(topic) = connection.topic() {
-            if topic.told.get() {
-                // Its client may have joined again, as another member.
-                return Delivery::Nothing;
-            }
-            let Some(phoenix) = &topic.socket.phoenix else {
-                return Delivery::Nothing;
-            };
-            if *topic.name != *broadcast.topic {
-                return self.heard();
-            }
-            let speech = &phoenix.speech;
-            if speech.mount.intercepts(topic.route, &broadcast.event) {
-                return Delivery::Intercepted(Push {
-                    event: broadcast.event.clone(),
-                    payload: self.payload.clone().into(),
-                    reference: None,
-                });
-            }
-            return self.frame(Form::Phoenix(speech.serializer, speech.carries));
+        let topic = seated.connection.topic();
+        topic.is_some_and(|topic| *topic.name == *self.broadcast.topic)
+    }
+
+    #[inline]
+    fn joined(&mut self, joined: &Joined) -> Delivery {
+        let event = &self.broadcast.event;
+        if let Some((mount, route)) = &joined.intercepted
+            && mount.intercepts(*route, event)
+        {
+            return Delivery::Intercepted(Push {
+                event: event.clone(),
+                payload: self.payload.clone().into(),
+                reference: None,
+            });
         }
-        if connection.phoenix.is_none() && *seated.meta != *GroupName::SOCKET_ID_META {
-            return self.frame(Form::Plain(seated.meta.clone()));
-        }
-        // A socket itself is in no topic but its id.
-        if &*broadcast.event == DISCONNECT {
-            return Delivery::Heard(Reply::close(close::GOING_AWAY, "disconnected"));
-        }
-        Delivery::Nothing
+        self.frame(Form::Phoenix(joined.serializer, joined.carries))
     }
 
     fn heard(&mut self) -> Delivery {
@@ -133,12 +130,13 @@ impl<'a> Fanout<'a> {
         Delivery::Heard(heard.clone())
     }
 
-    fn frame(&mut self, form: Form) -> Delivery {
+    #[inline]
+    fn frame(&mut self, form: Form<'a>) -> Delivery {
         let known = self.written.iter().find(|(known, _)| *known == form);
         let frame = match known {
             Some((_, frame)) => frame.clone(),
             None => {
-                let frame = self.write(&form);
+                let frame = self.write(form);
                 self.written.push((form, frame.clone()));
                 frame
             }
@@ -146,14 +144,14 @@ impl<'a> Fanout<'a> {
         frame.map_or(Delivery::Nothing, Delivery::Frame)
     }
 
-    fn write(&self, form: &Form) -> Option<OutFrame> {
+    fn write(&self, form: Form<'_>) -> Option<OutFrame> {
         let message = phoenix::Broadcast {
             topic: &self.broadcast.topic,
             event: &self.broadcast.event,
             payload: &self.payload,
         };
         let (serializer, carries) = match form {
-            Form::Phoenix(serializer, carries) => (*serializer, *carries),
+            Form::Phoenix(serializer, carries) => (serializer, carries),
             Form::Plain(_) => (Serializer::V1, Carries::TextAndBytes),
         };
         let written = serializer.encode_broadcast(&message, carries);
@@ -185,6 +183,31 @@ pub(super) fn for_stream(stream: &str, frame: Frame) -> Frame {
 }
 
 impl Shard {
+    /// A topic's message to a group: its own, or one of others that hear it.
+    pub(super) fn fanout<'a>(
+        &self,
+        group: &GroupName,
+        broadcast: &'a Broadcast,
+        position: Option<Position>,
+    ) -> Fanout<'a> {
+        let payload = match (&broadcast.payload, position) {
+            (Frame::Text(json), Some(position)) => {
+                Payload::Json(position::in_message(json, position))
+            }
+            (payload, _) => payload.clone().into(),
+        };
+        let except = broadcast.except.as_ref().and_then(ChannelName::as_reply);
+        let except = except.filter(|(node, _)| *node == self.layer.node());
+        Fanout {
+            broadcast,
+            payload,
+            except: except.map(|(_, member)| member),
+            is_own: *group == GroupName::topic(&broadcast.topic),
+            written: SmallVec::new(),
+            heard: None,
+        }
+    }
+
     /// Brings a topic's message to every member here.
     pub(super) fn fan_out(
         self: &Rc<Self>,
@@ -192,24 +215,27 @@ impl Shard {
         broadcast: &Broadcast,
         position: Option<Position>,
     ) {
-        let mut fanout = Fanout::new(broadcast, position);
         let mut later: SmallVec<[(Rc<Connection>, Delivery); 8]> = SmallVec::new();
         let mut sent = 0;
         let urgency = {
             let groups = self.groups.borrow();
+            let mut fanout = self.fanout(group, broadcast, position);
             let members = groups.members(group);
             let urgency = inbox::urgency(members.len());
-            for (_, seated) in members {
+            for (member, seated) in members {
                 let connection = &seated.connection;
                 if connection.has_seen(position) {
                     continue;
                 }
-                match fanout.to(seated) {
+                match fanout.to(*member, seated) {
                     Delivery::Nothing => {}
-                    Delivery::Frame(frame) if !connection.holds(group) => {
-                        match self.put(connection, frame.clone(), urgency) {
+                    Delivery::Frame(frame) if !seated.holds(group) => {
+                        match self.put_on_line(&seated.socket, frame, urgency, self.bounds) {
                             Ok(()) => sent += 1,
-                            Err(_) => later.push((Rc::clone(connection), Delivery::Frame(frame))),
+                            Err(_) => {
+                                let again = fanout.to(*member, seated);
+                                later.push((Rc::clone(connection), again));
+                            }
                         }
                     }
                     other => later.push((Rc::clone(connection), other)),

@@ -53,6 +53,9 @@ pub(crate) struct Line {
     pub(crate) blocked: bool,
     /// Writing failed: the peer is gone.
     pub(crate) broken: bool,
+    /// Whether the client has been told of the end of topics that are not over:
+    /// here, as whoever brings topics something looks at the line anyway.
+    pub(super) ends_topics: bool,
     /// When a closing socket is reset.
     pub(crate) close_by: Option<Duration>,
 }
@@ -181,7 +184,7 @@ impl Connection {
 
     /// What it has if its client polls.
     pub(crate) fn session(&self) -> Option<&Session> {
-        self.phoenix.as_ref()?.session.as_ref()
+        self.phoenix.as_ref()?.session.as_deref()
     }
 
     /// The connection on whose line it speaks: itself, or a topic's socket.

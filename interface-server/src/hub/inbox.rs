@@ -14,7 +14,8 @@ use towpath_layer_core::{
 use super::cleanup::Job;
 use super::connection::Connection;
 use super::flusher::Urgency;
-use super::shard::{Seated, Shard};
+use super::seated::Seated;
+use super::shard::Shard;
 use crate::config::OnEvent;
 use crate::protocol::close;
 use crate::protocol::frame::OutFrame;
@@ -113,7 +114,7 @@ impl Shard {
             let mut groups = self.groups.borrow_mut();
             if let Some(connection) = connection.clone() {
                 let meta = meta.clone();
-                groups.join(&group, to, Seated { connection, meta });
+                groups.join(&group, to, Seated::new(connection, &group, meta));
             }
             groups.members(&group).is_empty()
         };
@@ -158,10 +159,11 @@ impl Shard {
             let groups = self.groups.borrow();
             let members = groups.members(group);
             let urgency = urgency(members.len());
-            for (_, Seated { connection, .. }) in members {
+            for (_, seated) in members {
+                let connection = &seated.connection;
                 let put = frame
                     .clone()
-                    .map(|frame| self.put(connection, frame, urgency));
+                    .map(|frame| self.put_on_line(&seated.socket, frame, urgency, self.bounds));
                 match put {
                     Some(Ok(())) => sent += 1,
                     Some(Err(not_taken)) => later.push((Rc::clone(connection), Some(not_taken))),

@@ -22,6 +22,7 @@ mod poll;
 mod presence;
 mod published;
 mod resume;
+mod seated;
 pub(crate) mod shard;
 pub(crate) mod signal;
 mod standstill;

@@ -197,7 +197,6 @@ impl Shard {
         urgency: Urgency,
         more: usize,
     ) -> Result<(), NotTaken> {
-        let connection = connection.socket();
         let (frame, bounds) = if more == 0 {
             (frame, self.bounds)
         } else {
@@ -207,8 +206,20 @@ impl Shard {
             };
             (frame.beyond(), bounds)
         };
-        connection.line.borrow_mut().outbox.push(frame, bounds)?;
-        self.flusher.mark(connection, urgency);
+        self.put_on_line(connection.socket(), frame, urgency, bounds)
+    }
+
+    /// Puts a frame in the outbox of the connection whose line it is.
+    #[inline]
+    pub(super) fn put_on_line(
+        &self,
+        socket: &Rc<Connection>,
+        frame: OutFrame,
+        urgency: Urgency,
+        bounds: Bounds,
+    ) -> Result<(), NotTaken> {
+        socket.line.borrow_mut().outbox.push(frame, bounds)?;
+        self.flusher.mark(socket, urgency);
         Ok(())
     }
 

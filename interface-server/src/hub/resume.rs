@@ -8,11 +8,12 @@ use towpath_layer_core::{
     Frame, GroupName, LayerError, Position, Recalled, Reply as Message, Resume, TopicReply,
 };
 
-use super::broadcast::{Delivery, Fanout, for_stream};
+use super::broadcast::{Delivery, for_stream};
 use super::cleanup::Job;
 use super::connection::Connection;
 use super::flusher::Urgency;
-use super::shard::{Seated, Shard};
+use super::seated::Seated;
+use super::shard::Shard;
 use crate::protocol::frame::OutFrame;
 use crate::protocol::phoenix::{Carries, Payload, Reply, Serializer};
 use crate::protocol::position;
@@ -109,10 +110,8 @@ impl Shard {
         self.begin_course(&group);
         let (shard, connection) = (Rc::clone(self), Rc::clone(connection));
         self.sockets.spawn_local(async move {
-            let seated = Seated {
-                connection,
-                meta: resume.stream.clone().unwrap_or_default().into_bytes(),
-            };
+            let meta = resume.stream.clone().unwrap_or_default().into_bytes();
+            let seated = Seated::new(connection, &group, meta);
             let is_member = match resume.stream {
                 Some(_) => shard.seat(&group, &seated).await,
                 None => true,
@@ -205,7 +204,7 @@ impl Shard {
             connection.note_seen(recalled.position);
             let mut told = 0;
             for message in &recalled.messages {
-                self.tell_again(seated, message, &mut told);
+                self.tell_again(group, seated, message, &mut told);
             }
         }
         self.let_out(connection, join.held);
@@ -213,11 +212,18 @@ impl Shard {
 
     /// Tells something of the past; `told` bytes of it may wait, which nobody
     /// could take so far.
-    fn tell_again(self: &Rc<Self>, seated: &Seated, message: &Message, told: &mut usize) {
+    fn tell_again(
+        self: &Rc<Self>,
+        group: &GroupName,
+        seated: &Seated,
+        message: &Message,
+        told: &mut usize,
+    ) {
         let at = message.position.as_deref().copied();
         for said in &message.topic {
             if let TopicReply::Broadcast(broadcast) = said {
-                let delivery = Fanout::new(broadcast, at).to(seated);
+                let member = seated.connection.id;
+                let delivery = self.fanout(group, broadcast, at).to(member, seated);
                 *told += delivery.size();
                 self.deliver(&seated.connection, delivery, Urgency::Now, *told);
             }

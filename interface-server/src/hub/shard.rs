@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -26,6 +25,7 @@ use super::emitter::Emitter;
 use super::flusher::Flusher;
 use super::ids::{IdMap, Ids};
 use super::presence::Presences;
+use super::seated::Seated;
 use super::signal::Signal;
 use super::ticker::Ticker;
 use super::topic::Phoenix;
@@ -87,13 +87,6 @@ impl fmt::Debug for Shard {
             .field("number", &self.number)
             .finish_non_exhaustive()
     }
-}
-
-/// A member of a group on this shard.
-#[derive(Debug)]
-pub(crate) struct Seated {
-    pub(crate) connection: Rc<Connection>,
-    pub(crate) meta: Bytes,
 }
 
 /// A conversation has begun, and its handshake waits.

@@ -150,7 +150,7 @@ impl Shard {
             && topic.is_overdue(now)
         {
             topic.ending.set(Ending::No);
-            topic.told.set(true);
+            topic.note_told();
             self.turn(connection, Conversation::cut_short);
             self.stopped(topic, Stop::Normal);
         }

@@ -25,8 +25,8 @@ const HELD_BYTES_MAX: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Phoenix {
     pub(crate) speech: Speech,
-    /// If its client polls.
-    pub(crate) session: Option<Session>,
+    /// If its client polls; boxed, as most do not.
+    pub(crate) session: Option<Box<Session>>,
     pub(super) machine: RefCell<Machine>,
     pub(super) topics: RefCell<HashMap<ChannelId, Rc<Connection>>>,
     /// Messages of the client that wait for its topics' conversations.
@@ -65,7 +65,7 @@ impl Phoenix {
             held_bytes_max: HELD_BYTES_MAX,
         };
         Self {
-            session: polls.then(|| Session::new(window, now)),
+            session: polls.then(|| Box::new(Session::new(window, now))),
             speech,
             machine: RefCell::new(Machine::new(limits)),
             topics: RefCell::default(),
@@ -83,9 +83,16 @@ impl Phoenix {
     pub(super) fn note_told(&self) {
         for topic in self.topics.borrow().values() {
             if let Some(topic) = topic.topic() {
-                topic.told.set(true);
+                topic.note_told();
             }
         }
+    }
+
+    /// Whether its client knows of the end of a topic that is not over.
+    pub(super) fn ends_topics(&self) -> bool {
+        let topics = self.topics.borrow();
+        let mut all = topics.values().filter_map(|topic| topic.topic());
+        all.any(Topic::is_told)
     }
 
     /// Whether all that was read of every topic is handled.
@@ -102,6 +109,17 @@ impl Phoenix {
 }
 
 impl Topic {
+    /// Whether its client knows that it has ended, or never was.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.get()
+    }
+
+    /// Notes that its client knows that. Returns whether it did before.
+    pub(super) fn note_told(&self) -> bool {
+        self.socket.line.borrow_mut().ends_topics = true;
+        self.told.replace(true)
+    }
+
     /// Whether its socket closes as soon as it has handled all that was read.
     pub(super) fn is_draining(&self) -> bool {
         let phoenix = self.socket.phoenix.as_ref();

@@ -248,7 +248,7 @@ impl Shard {
     /// How the join ended that a topic began with.
     pub(crate) fn joined(self: &Rc<Self>, topic: &Topic, outcome: JoinOutcome) {
         if !matches!(outcome, JoinOutcome::Joined { .. }) {
-            topic.told.set(true);
+            topic.note_told();
         }
         self.on_machine(topic, |machine, turn| {
             machine.join_done(&topic.name, topic.id, outcome, turn);
@@ -281,8 +281,8 @@ impl Shard {
     pub(crate) fn topic_closes(self: &Rc<Self>, topic: &Topic, code: u16) {
         if topic.is_draining() {
             // The client comes back to another node, and joins again there.
-            topic.told.set(true);
-        } else if code != close::NORMAL && !topic.told.replace(true) {
+            topic.note_told();
+        } else if code != close::NORMAL && !topic.note_told() {
             self.stopped(topic, Stop::Crashed);
         }
     }
@@ -300,9 +300,10 @@ impl Shard {
         };
         phoenix.note_waiting(topic, 0);
         phoenix.topics.borrow_mut().remove(&topic.id);
-        if !topic.told.replace(true) {
+        if !topic.note_told() {
             self.stopped(topic, Stop::Normal);
         }
+        topic.socket.line.borrow_mut().ends_topics = phoenix.ends_topics();
     }
 
     fn write_phoenix(self: &Rc<Self>, socket: &Rc<Connection>, phoenix: &Phoenix, said: &Action) {

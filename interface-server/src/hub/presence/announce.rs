@@ -8,7 +8,6 @@ use tokio::time::sleep;
 use towpath_layer_core::{Broadcast, Frame};
 
 use super::room::Room;
-use crate::hub::broadcast::Fanout;
 use crate::hub::inbox::urgency;
 use crate::hub::shard::Shard;
 
@@ -78,11 +77,11 @@ impl Shard {
             payload: Frame::Text(payload),
             except: None,
         };
-        let mut fanout = Fanout::new(&broadcast, None);
+        let mut deliveries = Vec::new();
         let mut watchers = room.watchers.borrow_mut();
         let urgency = urgency(watchers.len());
-        let mut deliveries = Vec::new();
-        for watcher in watchers.values_mut() {
+        let mut fanout = self.fanout(&room.group, &broadcast, None);
+        for (member, watcher) in watchers.iter_mut() {
             if !watcher.listens(&room.group) {
                 // Once it can be told again, it is told the state.
                 watcher.told &= !(told && watcher.diffs);
@@ -94,10 +93,11 @@ impl Shard {
                 !std::mem::replace(&mut watcher.told, true)
             };
             if wants {
-                let delivery = fanout.to(&watcher.seated);
+                let delivery = fanout.to(*member, &watcher.seated);
                 deliveries.push((Rc::clone(&watcher.seated.connection), delivery));
             }
         }
+        drop(fanout);
         drop(watchers);
         // A state may be larger than what a socket may leave unread.
         let more = if told { 0 } else { broadcast.payload.len() };

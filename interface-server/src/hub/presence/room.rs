@@ -14,7 +14,8 @@ use towpath_layer_core::{ChannelName, GroupName, LocalId};
 use super::upkeep::Nodes;
 use crate::hub::connection::Connection;
 use crate::hub::ids::IdMap;
-use crate::hub::shard::Seated;
+use crate::hub::seated::Seated;
+use crate::hub::topic::Topic;
 
 /// One topic.
 #[derive(Debug)]
@@ -82,13 +83,15 @@ impl Op {
 
 impl Watcher {
     /// `meta`: of its membership, if it is a member.
-    pub(super) fn new(connection: &Rc<Connection>, meta: Option<Bytes>, diffs: bool) -> Self {
+    pub(super) fn new(
+        connection: &Rc<Connection>,
+        group: &GroupName,
+        meta: Option<Bytes>,
+        diffs: bool,
+    ) -> Self {
         Self {
             member: meta.is_some(),
-            seated: Seated {
-                connection: Rc::clone(connection),
-                meta: meta.unwrap_or_default(),
-            },
+            seated: Seated::new(Rc::clone(connection), group, meta.unwrap_or_default()),
             diffs,
             told: false,
         }
@@ -99,7 +102,7 @@ impl Watcher {
     /// been told that the topic is over, as it may have joined again.
     pub(super) fn listens(&self, group: &GroupName) -> bool {
         let connection = &self.seated.connection;
-        let over = connection.topic().is_some_and(|topic| topic.told.get());
+        let over = connection.topic().is_some_and(Topic::is_told);
         self.member && !over && !connection.holds(group)
     }
 }

@@ -7,6 +7,7 @@ use towpath_layer_core::{GroupName, LocalId};
 
 use super::room::{Room, Watcher};
 use crate::hub::connection::Connection;
+use crate::hub::seated::Seated;
 use crate::hub::shard::Shard;
 
 /// Changes, and entries in them, that are held while a topic's presences are
@@ -30,7 +31,7 @@ impl Shard {
             let member = members.find(|(member, _)| *member == connection.id);
             member.map(|(_, seated)| seated.meta.clone())
         };
-        let watcher = Watcher::new(connection, meta, diffs);
+        let watcher = Watcher::new(connection, &room.group, meta, diffs);
         room.watchers.borrow_mut().insert(connection.id, watcher);
         match room.begin(HELD_MAX, &self.presences.nodes) {
             Some(reading) => self.read_presences(room, reading),
@@ -53,7 +54,8 @@ impl Shard {
         };
         if let Some(watcher) = room.watchers.borrow_mut().get_mut(&connection.id) {
             watcher.member = true;
-            watcher.seated.meta = meta;
+            let connection = Rc::clone(&watcher.seated.connection);
+            watcher.seated = Seated::new(connection, group, meta);
         }
         self.announce_soon(&room);
     }
