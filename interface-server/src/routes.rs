@@ -48,7 +48,9 @@ pub struct PhoenixMount {
     /// Default: none.
     pub message_size_max: Option<usize>,
     /// How long a poll waits for a message. A session that nobody reads for one
-    /// and a half of it ends. Default: 10 s.
+    /// and a half of it ends. Each line of a request that brings messages has
+    /// this long to be taken, too; after that 408, and the rest is left out.
+    /// Default: 10 s.
     pub longpoll_window: Duration,
     /// Whether a token is taken from the offered subprotocols, or from the
     /// header `x-phoenix-authtoken`, for the consumers: they find it in that

@@ -218,7 +218,9 @@ impl<S: TopicSocket> TopicRoutes<S> {
     }
 
     /// How long a poll waits for a message before it is answered with none; a
-    /// session that nobody polls for one and a half of it ends. Default: 10 s.
+    /// session that nobody polls for one and a half of it ends. Each line of a
+    /// request that brings messages has this long to be taken, too; after that
+    /// 408, and the rest is left out. Default: 10 s.
     #[must_use]
     pub fn longpoll_window(mut self, window: Duration) -> Self {
         self.mount.longpoll_window = window;
