@@ -28,6 +28,7 @@ const ONE_NODE: &[&str] = &[
     "limits",
     "longpoll",
     "messages",
+    "one-type",
     "origin-patterns",
     "origins",
     "presence",
@@ -43,13 +44,20 @@ const ONE_NODE: &[&str] = &[
 ];
 /// Those that say more when there are two.
 const TWO_NODES: &[&str] = &[
+    "binary",
     "disconnect",
+    "fallback",
     "joins",
     "longpoll",
     "messages",
+    "one-type",
     "presence",
+    "reconnect",
     "resume",
+    "towpath-client",
     "towpath-plain",
+    "towpath-presence",
+    "towpath-resume",
     "two-nodes",
 ];
 /// Pages come from another origin.

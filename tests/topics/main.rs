@@ -36,7 +36,6 @@ fn main() -> ExitCode {
         .socket("/sub", all().subprotocols(["sip"]))
         .socket("/nested/path/{tenant}", both())
         .socket(socket::AUTH_PATH, both().auth_token(true))
-        .route("/rooms/{room}", Watch::websocket("watch:{room}"))
         .route("/history/{topic}", Remembered::websocket("history:{topic}"))
         .route("/streams/{topic}", streams())
         .channel(later::ANSWER, later::answer)

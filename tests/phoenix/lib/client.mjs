@@ -3,7 +3,7 @@
 import { LongPoll, Socket } from "phoenix";
 import WebSocket from "ws";
 
-import { NODES, wsAddress } from "./server.mjs";
+import { anyNode, wsAddress } from "./server.mjs";
 import { Inbox, within } from "./waiting.mjs";
 
 /** Version 1 as its clients took it: the `ref` of what ends a channel is its join_ref. */
@@ -28,7 +28,7 @@ export const WAYS = [
 export const BINARY_WAYS = [WAYS[0]];
 
 /** A client of `mount`; it ends with the test. */
-export function client(context, { mount = "/socket", node = NODES[0], base, ...options } = {}) {
+export function client(context, { mount = "/socket", node = anyNode(), base, ...options } = {}) {
   const address = base === undefined ? wsAddress(mount, {}, node) : `${base}${mount}`;
   const socket = new Socket(address, { transport: WebSocket, ...options });
   context.after(() => socket.disconnect());

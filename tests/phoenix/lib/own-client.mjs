@@ -6,14 +6,14 @@ import WebSocket from "ws";
 
 import { Socket } from "../../../clients/js/dist/towpath.js";
 import { answer } from "./client.mjs";
-import { NODES } from "./server.mjs";
+import { anyNode } from "./server.mjs";
 import { within } from "./waiting.mjs";
 
 export const QUICK = { WebSocket, reconnectBaseMs: 20, reconnectMaxMs: 40, rejoinBaseMs: 20, rejoinMaxMs: 40 };
 export const WAYS = ["websocket", "longpoll"];
 
 /** A client that ends with the test. */
-export function client(context, { mount = "/socket", base = NODES[0], ...options } = {}) {
+export function client(context, { mount = "/socket", base = anyNode(), ...options } = {}) {
   const socket = new Socket(`${base}${mount}`, { ...QUICK, ...options });
   context.after(() => socket.disconnect());
   socket.connect();

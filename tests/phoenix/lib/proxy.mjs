@@ -1,8 +1,8 @@
-// A TCP proxy before the server that can cut what goes through it, or keep WebSockets out.
+// A TCP proxy before the nodes, which get its connections in turn. It can cut what goes through it, or keep WebSockets out.
 
 import net from "node:net";
 
-import { NODES } from "./server.mjs";
+import { anyNode } from "./server.mjs";
 
 export class Proxy {
   #sockets = new Set();
@@ -54,7 +54,7 @@ export class Proxy {
   }
 
   #pass(socket, head) {
-    const { hostname, port } = new URL(NODES[0]);
+    const { hostname, port } = new URL(anyNode());
     const server = net.connect(Number(port), hostname);
     this.#keep(server);
     server.write(head);

@@ -9,7 +9,7 @@ import { STEP_MS } from "./waiting.mjs";
 export class RawPoll {
   #messages = [];
 
-  constructor(mount, { version = V2, params = {}, headers = {}, nodes = [NODES[0]] } = {}) {
+  constructor(mount, { version = V2, params = {}, headers = {}, nodes = NODES } = {}) {
     this.mount = mount;
     this.version = version;
     this.params = { ...params, vsn: version.vsn };

@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { WAYS, answer, connected, joined, once } from "../lib/client.mjs";
+import { LongPoll } from "phoenix";
+
+import { WAYS, answer, connected, heard, joined, once } from "../lib/client.mjs";
+import { Proxy } from "../lib/proxy.mjs";
 import { RawPoll } from "../lib/raw-poll.mjs";
 import { NODES } from "../lib/server.mjs";
 import { VERSIONS } from "../lib/versions.mjs";
@@ -20,6 +23,18 @@ for (const { name, options } of WAYS) {
     assert.deepEqual(await shout, { from: "the first" });
   });
 }
+
+test("the npm client polls through a balancer that sends its connections to either node", async (context) => {
+  const proxy = await Proxy.start(context);
+  const topic = unique("room:");
+  const { channel } = await joined(await connected(context, { transport: LongPoll, base: proxy.base }), topic);
+  const inbox = heard(channel, "shout");
+  for (let n = 0; n < 20; n += 1) {
+    assert.deepEqual(await answer(channel.push("echo", { n })), ["ok", { n }]);
+    await answer(channel.push("shout", { n }));
+    assert.deepEqual(await inbox.next(), ["shout", { n }]);
+  }
+});
 
 for (const version of VERSIONS) {
   test(`${version.vsn}: a long-poll may ask a different node each time`, async () => {
