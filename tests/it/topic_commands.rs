@@ -7,6 +7,8 @@ use towpath_testkit::redis::RedisServer;
 use crate::chat::Socket;
 use crate::process::{Process, run, stdout_of};
 
+const TOPICS: &str = env!("CARGO_BIN_EXE_towpath-test-topics");
+
 /// A client in a topic of the demonstration.
 async fn join(address: &str, topic: &str) -> Result<Socket> {
     let mut socket = Socket::connect(address, "/socket/websocket?vsn=2.0.0").await?;
@@ -53,12 +55,32 @@ async fn a_broadcast_from_the_command_line_reaches_those_who_joined() -> Result<
     );
     ensure!(told["certain"].is_boolean(), "{told}");
     bob.hears(r#"[null,null,"bench:2","news",{}]"#).await?;
-    let told = stdout_of(&["topic", "disconnect", "user:7", "--layer", &url]).await?;
-    ensure!(
-        told.starts_with("delivered to 0 of 0 nodes with members"),
-        "{told}"
-    );
     Ok(())
+}
+
+#[tokio::test]
+async fn sockets_of_an_id_are_ended_from_the_command_line() -> Result<()> {
+    let redis = RedisServer::launch().await?;
+    let url = redis.url();
+    let process =
+        Process::start_program(TOPICS, &["--listen", "127.0.0.1:0", "--layer", &url], &[])?;
+    let address = process.address().await?;
+    let path = |user| format!("/socket/websocket?vsn=2.0.0&user={user}");
+    let mut ada = Socket::connect(&address, &path("ada")).await?;
+    let mut bob = Socket::connect(&address, &path("bob")).await?;
+    let disconnect = |id| ["topic", "disconnect", id, "--layer", &url];
+    for (id, expected) in [
+        ("users:eve", "delivered to 0 of 0"),
+        ("users:ada", "delivered to 1 of 1"),
+    ] {
+        let told = stdout_of(&disconnect(id)).await?;
+        ensure!(told.starts_with(expected), "{told}");
+    }
+    let (code, _) = ada.close_frame().await?;
+    ensure!(code == 1001, "closed with {code}");
+    bob.say(r#"[null,"1","phoenix","heartbeat",{}]"#).await?;
+    bob.hears(r#"[null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]"#)
+        .await
 }
 
 #[tokio::test]
