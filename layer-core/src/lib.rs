@@ -55,8 +55,9 @@ pub use limits::Limits;
 pub use mailbox::{Mail, Mailbox};
 pub use message::{
     Accept, Application, Broadcast, Close, Completion, Content, ContentError, Deny, Event,
-    EventKind, Frame, GroupChange, Handshake, Headers, Join, Message, Outcome, Poll, PollAnswer,
-    PollFrom, Push, Reference, Reply, Resume, Taken, Tick, TopicReply, Tracking, channels,
+    EventKind, Frame, GroupChange, Handshake, Headers, Join, Message, Outcome, PlainMember, Poll,
+    PollAnswer, PollFrom, Push, Reference, Reply, Resume, Taken, Tick, TopicReply, Tracking,
+    channels,
 };
 pub use name::{ChannelKind, ChannelName, GroupName, LocalId, NAME_LEN_MAX, NameError, NodeId};
 pub use statistics::{ChannelStatistics, Counter, Statistics};

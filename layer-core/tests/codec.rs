@@ -39,13 +39,16 @@ fn reference() -> impl Strategy<Value = Reference> {
 }
 
 fn push() -> impl Strategy<Value = Push> {
-    (any::<String>(), frame(), proptest::option::of(reference())).prop_map(
-        |(event, payload, reference)| Push {
+    let stream = proptest::option::of(any::<String>());
+    let reference = proptest::option::of(reference());
+    (any::<String>(), frame(), reference, stream).prop_map(|(event, payload, reference, stream)| {
+        Push {
             event: event.into(),
             payload,
             reference,
-        },
-    )
+            stream: stream.map(Into::into),
+        }
+    })
 }
 
 fn presence() -> impl Strategy<Value = Change> {
@@ -133,13 +136,13 @@ fn topic_reply() -> impl Strategy<Value = TopicReply> {
             Option<(u64, u64)>,
             Option<String>
         )>()
-        .prop_map(|(topic, last_seen_id, latest, from, stream)| {
+        .prop_map(|(topic, last_seen_id, latest, from, member)| {
             TopicReply::Resume(Box::new(Resume {
                 topic: topic.into(),
                 last_seen_id: last_seen_id.map(Into::into),
                 latest,
                 from: from.map(|(epoch, offset)| Position { epoch, offset }),
-                stream: stream.map(Into::into),
+                member: member.map(Into::into),
             }))
         }),
         Just(TopicReply::Stop),

@@ -36,6 +36,8 @@ fn main() -> ExitCode {
         .socket("/sub", all().subprotocols(["sip"]))
         .socket("/nested/path/{tenant}", both())
         .socket(socket::AUTH_PATH, both().auth_token(true))
+        .route("/rooms/{topic}", Room::websocket("room:{topic}"))
+        .route("/room-streams/{topic}", room_stream())
         .route("/history/{topic}", Remembered::websocket("history:{topic}"))
         .route("/streams/{topic}", streams())
         .channel(later::ANSWER, later::answer)
@@ -49,6 +51,11 @@ fn streams() -> Demultiplexer {
     demultiplexer()
         .stream("left", of("history:{topic}-left"))
         .stream("right", of("history:{topic}-right"))
+}
+
+/// The consumer of rooms, as one stream of a socket.
+fn room_stream() -> Demultiplexer {
+    demultiplexer().stream("room", Room::websocket("room:{topic}"))
 }
 
 /// Every mount has all topics.

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use towpath_layer_core::{
@@ -34,7 +33,7 @@ const SUBSCRIBED: &str = "phx_broadcast";
 enum Form<'s> {
     Phoenix(Serializer, Carries),
     /// A plain WebSocket, or one of its streams: the frames of V1.
-    Plain(&'s Bytes),
+    Plain(&'s ByteString),
 }
 
 /// What is done for a member.
@@ -82,7 +81,10 @@ impl<'a> Fanout<'a> {
             return Delivery::Nothing;
         }
         match &seated.hears {
-            Hears::Plain => self.frame(Form::Plain(&seated.meta)),
+            Hears::Plain(plain) if plain.intercepts.contains(&self.broadcast.event) => {
+                self.intercepted(Some(&plain.stream))
+            }
+            Hears::Plain(plain) => self.frame(Form::Plain(&plain.stream)),
             // Its client may have joined again, as another member.
             Hears::Joined(_) if seated.is_over() => Delivery::Nothing,
             Hears::Joined(joined) if !self.is_of(joined, seated) => self.heard(),
@@ -110,13 +112,19 @@ impl<'a> Fanout<'a> {
         if let Some((mount, route)) = &joined.intercepted
             && mount.intercepts(*route, event)
         {
-            return Delivery::Intercepted(Push {
-                event: event.clone(),
-                payload: self.payload.clone().into(),
-                reference: None,
-            });
+            return self.intercepted(None);
         }
         self.frame(Form::Phoenix(joined.serializer, joined.carries))
+    }
+
+    /// Its consumer sees it first, on a stream if it has any.
+    fn intercepted(&self, stream: Option<&ByteString>) -> Delivery {
+        Delivery::Intercepted(Push {
+            event: self.broadcast.event.clone(),
+            payload: self.payload.clone().into(),
+            reference: None,
+            stream: stream.filter(|stream| !stream.is_empty()).cloned(),
+        })
     }
 
     fn heard(&mut self) -> Delivery {
@@ -164,7 +172,7 @@ impl<'a> Fanout<'a> {
             }
         };
         let frame = match form {
-            Form::Plain(stream) => for_stream(&String::from_utf8_lossy(stream), frame),
+            Form::Plain(stream) => for_stream(stream, frame),
             Form::Phoenix(..) => frame,
         };
         Some(OutFrame::data(&frame))

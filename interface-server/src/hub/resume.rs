@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use towpath_layer_core::{
-    Frame, GroupName, LayerError, Position, Recalled, Reply as Message, Resume, TopicReply,
+    Frame, GroupName, LayerError, PlainMember, Position, Recalled, Reply as Message, Resume,
+    TopicReply,
 };
 
 use super::broadcast::{Delivery, for_stream};
@@ -110,9 +111,9 @@ impl Shard {
         self.begin_course(&group);
         let (shard, connection) = (Rc::clone(self), Rc::clone(connection));
         self.sockets.spawn_local(async move {
-            let meta = resume.stream.clone().unwrap_or_default().into_bytes();
+            let meta = resume.member.clone().unwrap_or_default().into_bytes();
             let seated = Seated::new(connection, &group, meta);
-            let is_member = match resume.stream {
+            let is_member = match resume.member {
                 Some(_) => shard.seat(&group, &seated).await,
                 None => true,
             };
@@ -124,7 +125,7 @@ impl Shard {
             shard.set_course(&group, position);
             shard.release(&group, &seated, &resume, recalled);
             let connection = &seated.connection;
-            let is_about_to_be_member = resume.stream.is_some()
+            let is_about_to_be_member = resume.member.is_some()
                 && is_member
                 && connection.conversation.borrow().takes_members();
             if !is_about_to_be_member {
@@ -241,8 +242,9 @@ impl Shard {
         };
         let delivery = match Serializer::V1.encode_reply(&reply, Carries::TextAndBytes) {
             Ok(frame) => {
-                let stream = resume.stream.as_deref().unwrap_or_default();
-                Delivery::Frame(OutFrame::data(&for_stream(stream, frame)))
+                let member = resume.member.clone().unwrap_or_default();
+                let stream = PlainMember::of(&member.into_bytes()).stream;
+                Delivery::Frame(OutFrame::data(&for_stream(&stream, frame)))
             }
             Err(error) => {
                 tracing::warn!(%error, "an answer cannot be written");

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use towpath_layer_core::GroupName;
+use towpath_layer_core::{GroupName, PlainMember};
 
 use super::connection::Connection;
 use super::topic::Topic;
@@ -27,8 +27,8 @@ pub(crate) struct Seated {
 /// How a member hears of a topic's messages.
 #[derive(Debug)]
 pub(super) enum Hears {
-    /// As a plain WebSocket, or one of its streams, which the metadata names.
-    Plain,
+    /// As a plain WebSocket, or one of its streams.
+    Plain(PlainMember),
     /// As a topic that a client has joined.
     Joined(Joined),
     /// As a socket itself: it is in no topic but its id.
@@ -76,16 +76,20 @@ impl Seated {
                 joined.joins.set(holds);
                 holds
             }
-            Hears::Plain | Hears::Socket => self.connection.holds(group),
+            Hears::Plain(_) | Hears::Socket => self.connection.holds(group),
         }
     }
 }
 
 impl Hears {
-    fn of(connection: &Connection, group: &GroupName, meta: &[u8]) -> Self {
+    fn of(connection: &Connection, group: &GroupName, meta: &Bytes) -> Self {
         let Some(topic) = connection.topic() else {
             let is_plain = connection.phoenix.is_none() && *meta != *GroupName::SOCKET_ID_META;
-            return if is_plain { Self::Plain } else { Self::Socket };
+            return if is_plain {
+                Self::Plain(PlainMember::of(meta))
+            } else {
+                Self::Socket
+            };
         };
         let Some(phoenix) = &topic.socket.phoenix else {
             return Self::Socket;

@@ -131,6 +131,7 @@ impl Shard {
                     event,
                     payload: payload.into(),
                     reference: reference.map(Into::into),
+                    stream: None,
                 };
                 if let Some(topic) = phoenix.topic(id) {
                     self.push_to(&topic, phoenix, push);

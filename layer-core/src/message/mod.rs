@@ -2,6 +2,7 @@
 
 mod content;
 mod event;
+mod plain_member;
 mod poll;
 mod reply;
 mod topic;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use content::{Content, ContentError, Frame};
 pub use event::{Application, Event, EventKind, Handshake, Headers, channels};
+pub use plain_member::PlainMember;
 pub use poll::{Poll, PollAnswer, PollFrom};
 pub use reply::{Accept, Close, Completion, Deny, GroupChange, Outcome, Reply, Taken, Tick};
 pub use topic::{Broadcast, Join, Push, Reference, Resume, TopicReply, Tracking};

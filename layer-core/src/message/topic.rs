@@ -29,6 +29,9 @@ pub struct Push {
     /// What an answer to it carries; none is expected without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// The stream of a demultiplexer to which it is on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<ByteString>,
 }
 
 /// What a client knows an answer by; it goes back as it came.
@@ -103,9 +106,9 @@ pub struct Resume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Position>,
     /// For a plain WebSocket, which has not joined the topic's group yet: the
-    /// stream of a demultiplexer, or nothing.
+    /// text of its [`PlainMember`](super::PlainMember).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream: Option<ByteString>,
+    pub member: Option<ByteString>,
 }
 
 /// What a consumer asks for about who is here.
@@ -185,14 +188,15 @@ impl Reference {
 
 impl Push {
     pub(super) fn envelope_size(&self) -> usize {
-        self.event.len() + self.reference.as_ref().map_or(0, Reference::size)
+        let stream = self.stream.as_ref().map_or(0, |stream| stream.len());
+        self.event.len() + self.reference.as_ref().map_or(0, Reference::size) + stream
     }
 }
 
 impl Resume {
     fn size(&self) -> usize {
         let text = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
-        self.topic.len() + text(&self.last_seen_id) + text(&self.stream)
+        self.topic.len() + text(&self.last_seen_id) + text(&self.member)
     }
 }
 

@@ -14,7 +14,7 @@ function bare(source) {
   const [news, answers] = [new Inbox(), new Inbox()];
   source.onMessage(({ event, ref, payload }) => {
     if (event === "phx_reply") answers.add([ref, payload.status, payload.response]);
-    else news.add([event, payload.n]);
+    else news.add([event, payload]);
   });
   let refs = 0;
   const ask = async (event, payload) => {
@@ -25,33 +25,44 @@ function bare(source) {
     assert.equal(to, ref);
     return [status, response];
   };
-  return { ask, news, answers };
+  const tell = (event, payload) => source.send({ event, payload });
+  return { ask, tell, news, answers };
 }
 
-/** A topic's member in each of the three ways. */
+/** A room's member in each of the three ways. */
 async function members(context, name, options) {
-  const { channel } = await joined(await connected(context, options), `history:${name}-left`);
-  const inTopic = { ask: (event, payload) => answer(channel.push(event, payload)), news: new Inbox() };
-  channel.on("said", ({ n }) => inTopic.news.add(["said", n]));
-  const plain = new PlainSocket(wsAddress(`/history/${name}-left`), QUICK);
-  const streams = new Streams(wsAddress(`/streams/${name}`), QUICK);
-  const all = [inTopic, bare(plain), bare(streams.stream("left"))];
+  const { channel } = await joined(await connected(context, { ...options, params: { user: "ann" } }), `room:${name}`);
+  const inTopic = {
+    ask: (event, payload) => answer(channel.push(event, payload)),
+    tell: (event, payload) => channel.push(event, payload),
+    news: new Inbox(),
+  };
+  for (const event of ["shout", "new_msg"]) channel.on(event, (payload) => inTopic.news.add([event, payload]));
+  const plain = new PlainSocket(wsAddress(`/rooms/${name}`), { ...QUICK, params: { user: "bob" } });
+  const streams = new Streams(wsAddress(`/room-streams/${name}`), { ...QUICK, params: { user: "cid" } });
+  const all = [inTopic, bare(plain), bare(streams.stream("room"))];
   for (const [socket, member] of [[plain, all[1]], [streams, all[2]]]) {
     context.after(() => socket.disconnect());
     socket.connect();
-    const [ref, status] = await member.answers.next("the answer to the join");
-    assert.deepEqual([ref, status], [null, "ok"]);
+    assert.deepEqual(await member.answers.next("the answer to the join"), [null, "ok", {}]);
   }
   return all;
 }
 
 for (const { name, options } of WAYS) {
-  test(`${name}: a consumer is the same for a topic, a plain socket and a stream`, async (context) => {
+  test(`${name}: a room is the same for a topic, a plain socket and a stream`, async (context) => {
     const all = await members(context, unique("one-"), options);
     for (const [at, member] of all.entries()) {
-      assert.deepEqual(await member.ask("say", { n: at }), ["ok", {}]);
-      for (const { news } of all) assert.deepEqual(await news.next("said"), ["said", at]);
-      assert.equal((await member.ask("what", {}))[0], "error");
+      assert.deepEqual(await member.ask("echo", { at }), ["ok", { at }]);
+      assert.deepEqual(await member.ask("error", { at }), ["error", { at }]);
+      assert.deepEqual(await member.ask("shout", { from: at }), ["ok", {}]);
+      for (const { news } of all) assert.deepEqual(await news.next("shout"), ["shout", { from: at }]);
+      // It is intercepted: each consumer adds its own user.
+      member.tell("new_msg", { body: at });
+      for (const [reader, user] of ["ann", "bob", "cid"].entries()) {
+        const [event, { body, seen_by }] = await all[reader].news.next("new_msg");
+        assert.deepEqual([event, body, seen_by], ["new_msg", at, user]);
+      }
     }
   });
 }

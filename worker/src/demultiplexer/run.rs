@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use towpath_layer_core::{Close, Event, EventKind, Frame};
+use towpath_layer_core::{Close, Event, EventKind, Frame, Push};
 
 use super::wire::{self, Incoming, Reason, Refusal};
 use super::{Stream, Streams};
@@ -46,9 +46,8 @@ impl Consume for Part {
             };
             match &event.kind {
                 EventKind::Connect(_) => connect(&streams, &context, &event).await,
-                EventKind::Join(_) | EventKind::In(_) | EventKind::Out(_) => {
-                    Err(context.lacks("stream"))
-                }
+                EventKind::Join(_) | EventKind::In(_) => Err(context.lacks("stream")),
+                EventKind::Out(push) => out(&streams, &context, &event, push).await,
                 EventKind::Receive(frame) => receive(&streams, &context, &event, frame).await,
                 EventKind::Application(application) => {
                     if all_that_take(&streams, &context, &event).await? {
@@ -96,6 +95,19 @@ async fn connect(streams: &Streams, context: &Context, event: &Event) -> Result 
     }
     context.note_answer(answer, true);
     Ok(())
+}
+
+/// A broadcast for a stream whose consumer sees it first.
+async fn out(streams: &Streams, context: &Context, event: &Event, push: &Push) -> Result {
+    let stream = push.stream.as_deref().and_then(|name| streams.find(name));
+    let consumer =
+        stream.and_then(|stream| Some((stream, stream.consumers.consumer(&event.kind)?)));
+    match consumer {
+        Some((stream, consumer)) => run(stream, consumer, context, event.clone())
+            .await
+            .map(drop),
+        None => Err(context.lacks("stream")),
+    }
 }
 
 async fn receive(streams: &Streams, context: &Context, event: &Event, frame: &Frame) -> Result {

@@ -271,7 +271,6 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// other is followed by a first frame, a `phx_reply` with no `ref`. What
     /// answers a message is a `phx_reply` with its `ref`.
     ///
-    /// A type that [intercepts](Self::INTERCEPT) cannot, and
     /// [`Topic::subscribe`] and bytes fail there. [`Error::close`] closes the
     /// connection with its own code. Where a stream ends and the connection
     /// lives, [`terminate`](Self::terminate) untracks what was tracked.

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use serde::Deserializer;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use towpath_layer_core::{Frame, GroupName, History, Resume};
+use towpath_layer_core::{Frame, GroupName, History, PlainMember, Resume};
 
 use super::{Topic, TopicConsumer, TopicPattern};
 use crate::Result;
@@ -84,8 +84,18 @@ pub(super) async fn resume<C: TopicConsumer>(
         last_seen_id,
         latest: C::HISTORY_ON_JOIN,
         from,
-        stream: topic.is_plain().then(|| stream.unwrap_or_default()),
+        member: topic.is_plain().then(|| member::<C>(topic).to_text()),
     }))
+}
+
+/// What the membership of a plain WebSocket says.
+pub(super) fn member<C: TopicConsumer>(topic: &Topic) -> PlainMember {
+    let stream = topic.context().framing().stream;
+    let intercepts = C::INTERCEPT.iter().copied();
+    PlainMember {
+        stream: stream.unwrap_or_default(),
+        intercepts: intercepts.map(ByteString::from_static).collect(),
+    }
 }
 
 /// What the client has seen last of the topic, or of its stream, as it says in

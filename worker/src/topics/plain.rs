@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use towpath_layer_core::{Application, Deny, Event, EventKind, Frame, GroupName, Reply};
+use towpath_layer_core::{Application, Deny, Event, EventKind, Frame, GroupName, Push, Reply};
 
 use super::presence::changes;
-use super::run::{Done, answer, informed, open, value, warned};
+use super::run::{Done, answer, informed, intercepted, open, value, warned};
 use super::socket::enter;
 use super::template::Template;
 use super::topic::leave_group;
@@ -67,9 +67,8 @@ impl<C: TopicConsumer> Consume for Part<C> {
                 EventKind::Receive(frame) => receive::<C>(&context, topic, frame).await,
                 EventKind::Application(event) => info::<C>(&context, topic, event.clone()).await,
                 EventKind::Disconnect { .. } => terminate::<C>(&context, topic, event).await,
-                EventKind::Join(_) | EventKind::In(_) | EventKind::Out(_) => {
-                    Err(context.lacks("frame"))
-                }
+                EventKind::Out(push) => out::<C>(&context, topic, push).await,
+                EventKind::Join(_) | EventKind::In(_) => Err(context.lacks("frame")),
             }
         })
     }
@@ -79,11 +78,13 @@ impl<C: TopicConsumer> Consume for Part<C> {
         if place.kind() != PlaceKind::Connect {
             return Ok(());
         }
-        if let Some(event) = C::INTERCEPT.first() {
+        let own = C::INTERCEPT
+            .iter()
+            .find(|name| names::is_reserved_event(name));
+        if let Some(event) = own {
             let this = short_name::<C>();
             return Err(format!(
-                "{this} intercepts {event:?}, which only a socket with topics can: \
-                 mount it by Router::socket"
+                "{this} intercepts {event:?}, an event of the protocol's own"
             ));
         }
         self.topic.check(place.params)
@@ -229,6 +230,19 @@ async fn info<C: TopicConsumer>(context: &Context, name: String, event: Applicat
     match unless_refused(context, handled)? {
         Ok(done) => finish(&mut consumer, done, &topic).await,
         // There is nobody to tell.
+        Err(_) => Ok(()),
+    }
+}
+
+/// A broadcast of `INTERCEPT`: one that has left hears nothing any more.
+async fn out<C: TopicConsumer>(context: &Context, name: String, push: &Push) -> Result {
+    let topic = Topic::plain(context, name)?;
+    let Some(mut consumer) = value::<C>(context)? else {
+        return Ok(());
+    };
+    let handled = intercepted(&mut consumer, push, &topic).await;
+    match unless_refused(context, handled)? {
+        Ok(done) => finish(&mut consumer, done, &topic).await,
         Err(_) => Ok(()),
     }
 }

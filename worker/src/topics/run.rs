@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use towpath_layer_core::{Application, EventKind, Frame, GroupName, Push, TopicReply};
 
-use super::history::resume;
+use super::history::{member, resume};
 use super::presence::changes;
 use super::topic::join_group;
 use super::{Info, Terminated, Topic, TopicConsumer};
@@ -73,9 +73,8 @@ pub(super) async fn open<C: TopicConsumer>(
     // The node itself makes a plain WebSocket a member that resumes: nothing is
     // written before it is told where it stands.
     if !(topic.is_plain() && resume.is_some()) {
-        // A node wraps what it writes to the members in the stream's name.
-        let stream = topic.context().framing().stream;
-        let meta = stream.map(ByteString::into_bytes).unwrap_or_default();
+        let member = topic.is_plain().then(|| member::<C>(topic).to_text());
+        let meta = member.unwrap_or_default().into_bytes();
         join_group(topic.context(), GroupName::topic(topic.name()), meta).await?;
     }
     let resume = resume.map(|resume| TopicReply::Resume(Box::new(resume)));
@@ -134,14 +133,23 @@ async fn returned<C: TopicConsumer>(consumer: &C, topic: &Topic) -> Result<Vec<T
 async fn handle_out<C: TopicConsumer>(context: &Context, push: &Push) -> Result {
     let topic = Topic::of(context)?;
     let mut consumer = load::<C>(context)?;
+    let done = intercepted(&mut consumer, push, &topic).await?;
+    topic.finished(done).await.map(drop)
+}
+
+/// Hands a broadcast to a consumer before its client sees it.
+pub(super) async fn intercepted<C: TopicConsumer>(
+    consumer: &mut C,
+    push: &Push,
+    topic: &Topic,
+) -> Result<Done> {
     let payload = push.payload.clone().into();
-    consumer.handle_out(&push.event, payload, &topic).await?;
-    let presences = returned(&consumer, &topic).await?;
-    let done = Done {
+    consumer.handle_out(&push.event, payload, topic).await?;
+    let presences = returned(consumer, topic).await?;
+    Ok(Done {
         presences,
         ..Done::default()
-    };
-    topic.finished(done).await.map(drop)
+    })
 }
 
 async fn info<C: TopicConsumer>(event: Application, context: Context) -> Result {

@@ -344,6 +344,7 @@ pub(crate) fn message(event: &str, payload: &str) -> Box<Push> {
         event: event.into(),
         payload: Frame::Text(payload.into()),
         reference: Some(Reference::Text("7".into())),
+        stream: None,
     })
 }
 

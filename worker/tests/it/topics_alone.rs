@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use towpath_layer_core::{Broadcast, EventKind, Frame, GroupName, Handshake, Reply, TopicReply};
+use towpath_layer_core::{
+    Broadcast, EventKind, Frame, GroupName, Handshake, Push, Reply, TopicReply,
+};
 use towpath_worker::{
     Answer, Demultiplexer, Error, Groups, Info, Joined, Result, Router, SocketRef, States,
     TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload, Topics, WorkerConfig,
@@ -135,6 +137,22 @@ struct Curious;
 impl TopicConsumer for Curious {
     type Socket = UserSocket;
     const INTERCEPT: &'static [&'static str] = &["secret"];
+
+    async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
+        Ok(Joined::ok(Self))
+    }
+
+    async fn handle_out(&mut self, event: &str, payload: TopicPayload, topic: &Topic) -> Result {
+        topic.push_payload(&format!("{event}_seen"), payload).await
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Greedy;
+
+impl TopicConsumer for Greedy {
+    type Socket = UserSocket;
+    const INTERCEPT: &'static [&'static str] = &["phx_reply"];
 
     async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
         Ok(Joined::ok(Self))
@@ -643,12 +661,55 @@ async fn one_type_serves_a_socket_a_path_and_a_stream() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_intercepted_goes_by_the_consumer_of_its_socket_or_stream() {
+    let streams = demultiplexer()
+        .stream("other", Room::websocket("room:2"))
+        .stream("feed", Curious::websocket("room:1"));
+    let router = Router::new()
+        .route("/rooms/{room}", Curious::websocket("room:{room}"))
+        .route("/streams", streams);
+    let play = Play::of(router).await;
+    let seen = v1("secret_seen", "null", r#"{"n":1}"#);
+    for (path, stream, meta, expected) in [
+        ("/rooms/1", None, "\0secret", seen.clone()),
+        (
+            "/streams",
+            Some("feed"),
+            "feed\0secret",
+            frame("feed", &seen),
+        ),
+    ] {
+        let mut peer = play.stage.peer(path);
+        let handshake = Handshake {
+            query_string: "user=ada&door=front".into(),
+            ..Handshake::default()
+        };
+        peer.connect_with(handshake).await.done();
+        let groups = Groups::new(play.stage.layer.clone());
+        let room = GroupName::topic("room:1");
+        let mine = groups.fold(&room, None, |found, member| {
+            let mine = (member.channel == peer.channel).then_some(member.meta);
+            std::ops::ControlFlow::Continue(found.or(mine))
+        });
+        assert_eq!(mine.await.unwrap().unwrap(), meta);
+        let push = Push {
+            event: "secret".into(),
+            payload: Frame::Text(r#"{"n":1}"#.into()),
+            reference: None,
+            stream: stream.map(Into::into),
+        };
+        let turn = peer.event(EventKind::Out(Box::new(push))).await.done();
+        assert_eq!(turn.texts(), [expected]);
+    }
+}
+
 #[test]
 fn what_cannot_stand_alone_is_found_at_start() {
     for (websocket, part) in [
         (
-            Curious::websocket("room:1"),
-            "Curious intercepts \"secret\"",
+            Greedy::websocket("room:1"),
+            "Greedy intercepts \"phx_reply\"",
         ),
         (Room::websocket("room:{seat}"), "needs a parameter {seat}"),
         (Room::websocket("room:{seat"), "without '}'"),

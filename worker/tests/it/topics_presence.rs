@@ -225,7 +225,7 @@ fn resume(topic: &str, last_seen_id: Option<&str>, stream: Option<&str>) -> Topi
         last_seen_id: last_seen_id.map(Into::into),
         latest: 5,
         from: None,
-        stream: stream.map(Into::into),
+        member: stream.map(Into::into),
     }))
 }
 

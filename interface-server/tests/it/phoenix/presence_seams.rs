@@ -75,7 +75,7 @@ async fn the_state_is_never_left_out_of_what_waits_for_a_history() {
         last_seen_id: None,
         latest: 0,
         from: None,
-        stream: None,
+        member: None,
     };
     let joined = TopicReply::Joined {
         response: json("{}"),

@@ -22,7 +22,7 @@ fn resume(last_seen_id: Option<&str>, latest: u32, stream: Option<&str>) -> Topi
         last_seen_id: last_seen_id.map(Into::into),
         latest,
         from: None,
-        stream: stream.map(Into::into),
+        member: stream.map(Into::into),
     }))
 }
 
@@ -208,7 +208,7 @@ async fn one_who_has_seen_nothing_misses_nothing_since_it_began_to_join() {
         last_seen_id: None,
         latest: 1,
         from: Some(before),
-        stream: None,
+        member: None,
     }));
     let response = json(r#"{"hello":1}"#);
     let joined = TopicReply::Joined { response };

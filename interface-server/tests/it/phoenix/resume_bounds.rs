@@ -141,7 +141,7 @@ async fn what_was_missed_goes_by_its_consumer_however_much_it_is() {
         last_seen_id: Some(seen.to_string().into()),
         latest: 0,
         from: None,
-        stream: None,
+        member: None,
     };
     let joined = TopicReply::Joined {
         response: json(r#"{"hello":1}"#),

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use towpath_layer_core::{ChannelLayer, Close, GroupName, Position, Reply, Resume, TopicReply};
+use towpath_layer_core::{
+    Broadcast, ChannelLayer, Close, EventKind, GroupName, PlainMember, Position, Reply, Resume,
+    TopicReply,
+};
 
 use super::resume::TOPIC;
 use super::stage::{Stage, json};
@@ -17,7 +20,7 @@ fn joined(topic: &str, seen: Position, stream: &str) -> [TopicReply; 2] {
         last_seen_id: Some(seen.to_string().into()),
         latest: 0,
         from: None,
-        stream: Some(stream.into()),
+        member: Some(stream.into()),
     };
     let response = json(&format!(r#"{{"of":"{topic}"}}"#));
     [
@@ -144,4 +147,60 @@ async fn streams_of_one_socket_resume_each_where_it_was() {
     }
     assert_eq!(heard["l"], (2..=6).collect::<Vec<_>>());
     assert_eq!(heard["r"], (12..=16).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_a_plain_sockets_consumer_intercepts_is_the_consumers_to_push() {
+    let mut stage = Stage::start().await;
+    let group = GroupName::topic(TOPIC);
+    for stream in ["", "feed"] {
+        let (mut client, channel) = tokio::join!(stage.rig.connect("/chat"), async {
+            let connect = stage.worker.next().await;
+            stage.worker.accept(&connect).await;
+            stage.worker.done(&connect).await;
+            connect.reply_channel
+        });
+        let member = PlainMember {
+            stream: stream.into(),
+            intercepts: vec!["first".into(), "secret".into()],
+        };
+        let meta = member.to_text().into_bytes();
+        let added = stage.rig.layer.group_add(&group, &channel, meta).await;
+        added.unwrap();
+        for event in ["secret", "open"] {
+            let broadcast = TopicReply::Broadcast(Broadcast {
+                topic: TOPIC.into(),
+                event: event.into(),
+                payload: json("{}"),
+                except: None,
+            });
+            let reply = Reply {
+                topic: vec![broadcast],
+                ..Reply::default()
+            };
+            stage.rig.layer.group_send(&group, reply).await.unwrap();
+        }
+        // What is not intercepted does not wait for the consumer.
+        let heard = frame(&mut client).await;
+        let open = if stream.is_empty() {
+            &heard
+        } else {
+            &heard["payload"]
+        };
+        assert_eq!(open["event"], "open", "{heard}");
+        let out = stage.worker.next().await;
+        let EventKind::Out(push) = &out.kind else {
+            panic!("no message on its way: {out:?}");
+        };
+        assert_eq!((&*push.event, &push.payload), ("secret", &json("{}")));
+        let named = (!stream.is_empty()).then_some(stream);
+        assert_eq!(push.stream.as_deref(), named);
+        stage.worker.done(&out).await;
+        stage
+            .rig
+            .layer
+            .group_discard(&group, &channel)
+            .await
+            .unwrap();
+    }
 }
