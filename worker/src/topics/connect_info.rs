@@ -172,7 +172,8 @@ impl ConnectInfo {
     ///
     /// # Errors
     ///
-    /// An internal [`Error`] if the application has none of that type.
+    /// An internal [`Error`](crate::Error) if the application has none of that
+    /// type.
     pub fn state<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
         crate::extract::state_of(&self.context)
     }
