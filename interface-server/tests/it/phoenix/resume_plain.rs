@@ -153,6 +153,8 @@ async fn streams_of_one_socket_resume_each_where_it_was() {
 async fn what_a_plain_sockets_consumer_intercepts_is_the_consumers_to_push() {
     let mut stage = Stage::start().await;
     let group = GroupName::topic(TOPIC);
+    // The end of one would be an event, too.
+    let mut clients = Vec::new();
     for stream in ["", "feed"] {
         let (mut client, channel) = tokio::join!(stage.rig.connect("/chat"), async {
             let connect = stage.worker.next().await;
@@ -202,5 +204,6 @@ async fn what_a_plain_sockets_consumer_intercepts_is_the_consumers_to_push() {
             .group_discard(&group, &channel)
             .await
             .unwrap();
+        clients.push(client);
     }
 }
