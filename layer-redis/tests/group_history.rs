@@ -166,7 +166,7 @@ async fn a_publish_without_an_answer_is_not_repeated() {
         panic!("{error}");
     };
     assert!(error.outcome_unknown, "{error}");
-    let last = publish(&patient, "last").await;
+    publish(&patient, "last").await;
     let recalled = recall(&patient, None).await;
     let unknown = Reply::text("unknown").frame;
     let kept = recalled
@@ -175,7 +175,8 @@ async fn a_publish_without_an_answer_is_not_repeated() {
         .filter(|reply| reply.frame == unknown);
     let kept = kept.count();
     assert!(kept <= 1, "it was kept {kept} times");
-    assert_eq!(last.offset, 2 + kept as u64);
+    // It may have been kept before the last one, or behind it.
+    assert_eq!(recalled.position.offset, 2 + kept as u64);
 }
 
 /// Whoever joins topics at will makes Redis keep them for minutes only.
