@@ -922,27 +922,29 @@ class FrameQueue {
 
 /** Asks for signs of life, and notices when none comes. */
 class Heartbeat {
-    #options;
+    #intervalMs;
+    #timeoutMs;
     #ask;
     #missed;
     #asking = false;
     #timer;
     constructor(options, ask, missed) {
-        this.#options = options;
+        this.#intervalMs = options.intervalMs ?? 30_000;
+        this.#timeoutMs = options.timeoutMs ?? 10_000;
         this.#ask = ask;
         this.#missed = missed;
     }
     /** The connection is open: the first question comes after an interval. */
     start() {
         this.stop();
-        this.#timer = setTimeout(() => this.askNow(), this.#options.intervalMs);
+        this.#timer = setTimeout(() => this.askNow(), this.#intervalMs);
     }
     stop() {
         clearTimeout(this.#timer);
         this.#asking = false;
     }
     /** Asks at once, unless an answer is awaited anyway: that is not put off. */
-    askNow(timeoutMs = this.#options.timeoutMs) {
+    askNow(timeoutMs = this.#timeoutMs) {
         if (this.#asking)
             return;
         this.stop();
@@ -1540,7 +1542,7 @@ class Socket {
         this.#options = options;
         this.#choice = new TransportChoice(options.transport ?? "auto");
         this.#connection = new Connection((events) => this.#dial(events), this.#connectionEvents(), options);
-        this.#heartbeat = new Heartbeat({ intervalMs: options.heartbeatMs ?? 30_000, timeoutMs: options.heartbeatTimeoutMs ?? 10_000 }, () => this.#ask(), () => this.#connection.drop(CODE_SILENT, "no sign of life"));
+        this.#heartbeat = new Heartbeat({ intervalMs: options.heartbeatMs, timeoutMs: options.heartbeatTimeoutMs }, () => this.#ask(), () => this.#connection.drop(CODE_SILENT, "no sign of life"));
         this.#host = this.#channelHost();
     }
     /** The way that is used, or tried next. */

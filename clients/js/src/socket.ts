@@ -64,7 +64,7 @@ export class Socket {
     this.#choice = new TransportChoice(options.transport ?? "auto");
     this.#connection = new Connection((events) => this.#dial(events), this.#connectionEvents(), options);
     this.#heartbeat = new Heartbeat(
-      { intervalMs: options.heartbeatMs ?? 30_000, timeoutMs: options.heartbeatTimeoutMs ?? 10_000 },
+      { intervalMs: options.heartbeatMs, timeoutMs: options.heartbeatTimeoutMs },
       () => this.#ask(),
       () => this.#connection.drop(CODE_SILENT, "no sign of life"),
     );

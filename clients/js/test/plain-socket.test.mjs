@@ -115,6 +115,23 @@ test("a server that says nothing any more is left after a heartbeat without an a
   await server.connection();
 });
 
+test("a heartbeat of which only the frame is said asks every 30 s, and waits for 10 s", async (context) => {
+  const server = await Server.start(context);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { socket, opens, closes } = open(context, server.address, { heartbeat: { frame: { ping: 1 } } });
+  const connection = await server.connection();
+  await opens.next();
+  context.mock.timers.tick(29_999);
+  socket.send("said");
+  assert.equal(await connection.frame(), "said");
+  context.mock.timers.tick(1);
+  assert.deepEqual(await connection.frame(), { ping: 1 });
+  context.mock.timers.tick(9_999);
+  assert.ok(socket.isConnected());
+  context.mock.timers.tick(1);
+  assert.equal((await closes.next()).reason, "no sign of life");
+});
+
 test("an attempt that gets no answer ends and is followed by another", async (context) => {
   const attempts = new Inbox();
   const deaf = net.createServer((socket) => attempts.add(socket.on("error", () => {})));
