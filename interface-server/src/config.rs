@@ -138,7 +138,8 @@ impl ServerConfig {
 /// The pages that may open a socket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Origins {
-    /// Those that came from the host and port that the socket is opened on.
+    /// Those that came from the host that the socket is opened on, from
+    /// whatever port.
     #[default]
     SameHost,
     /// All.

@@ -138,6 +138,9 @@ pub fn is_origin_pattern(text: &str) -> bool {
     !scheme.is_empty() && scheme.bytes().all(is_scheme) && parse_authority(authority).is_some()
 }
 
+/// Whether a page came from the host that it asks, on whatever port: what the
+/// check keeps from foreign pages is a user's cookies, and those know no ports
+/// either.
 fn is_same_host(origin: &str, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
@@ -147,10 +150,7 @@ fn is_same_host(origin: &str, headers: &HeaderMap) -> bool {
     else {
         return false;
     };
-    // `Host` leaves out the default port, and does not say the scheme: behind
-    // a proxy only the page's own scheme tells which port was meant.
-    let port = host.port_u16().or_else(|| default_port(&origin.scheme));
-    origin.host == host.host().to_ascii_lowercase() && origin.port == port
+    origin.host == host.host().to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -174,20 +174,24 @@ mod tests {
     }
 
     #[test]
-    fn same_host_compares_parsed_host_and_port() {
+    fn same_host_compares_parsed_hosts_whatever_their_ports() {
         let same = Origins::SameHost;
         check(&same, "example.org", &[], true);
         check(&same, "example.org", &["https://example.org"], true);
         check(&same, "example.org", &["http://example.org:80"], true);
         check(&same, "Example.org", &["https://example.ORG"], true);
         check(&same, "localhost:8000", &["http://localhost:8000"], true);
-        check(&same, "[::1]:8000", &["http://[::1]:8000"], true);
+        check(&same, "localhost:4000", &["http://localhost:5173"], true);
+        check(&same, "localhost:4000", &["https://localhost"], true);
+        check(&same, "example.org", &["https://example.org:444"], true);
+        check(&same, "[::1]:8000", &["http://[::1]:8001"], true);
+        check(&same, "localhost:4000", &["http://127.0.0.1:4000"], false);
         for foreign in [
             "https://example.org.evil.com",
             "https://evilexample.org",
             "https://evil.com/example.org",
-            "https://example.org:444",
             "https://example.org:",
+            "https://example.org:444:",
             "https://example.org@evil.com",
             "https://evil.com@example.org",
             "https://sub.example.org",

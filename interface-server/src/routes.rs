@@ -54,10 +54,11 @@ pub struct PhoenixMount {
     pub longpoll_window: Duration,
     /// Whether a token is taken from the offered subprotocols, or from the
     /// header `x-phoenix-authtoken`, for the consumers: they find it in that
-    /// header, as text, and nowhere else. Without, the header is dropped.
-    /// Default: no.
+    /// header, as text, and nowhere else. Without, both are dropped. Default:
+    /// no.
     pub auth_token: bool,
-    /// The subprotocols that are spoken; a client that offers only others is
+    /// The subprotocols that are spoken, besides `phoenix` where tokens are
+    /// taken: clients offer it with a token. One that offers only others is
     /// refused with 403. Default: none, and none is asked for.
     pub subprotocols: Vec<String>,
     /// The pages that may connect here, if not those of the server's
@@ -167,6 +168,13 @@ impl Mount {
             origins: mount.origins,
             idle_timeout: mount.idle_timeout,
         })
+    }
+
+    /// Whether a subprotocol is spoken: one of the mount's, or what clients of
+    /// Phoenix offer with a token, and want answered (reference §1.10).
+    pub(crate) fn speaks(&self, name: &str) -> bool {
+        let phoenix = self.auth_token || self.subprotocols.is_empty();
+        (phoenix && name == "phoenix") || self.subprotocols.iter().any(|known| known == name)
     }
 
     /// The largest message of a client, where so much is taken at most.

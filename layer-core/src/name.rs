@@ -133,10 +133,38 @@ pub struct LocalId(pub u64);
 /// The bit that the ids of mailboxes have, and no others.
 const MAILBOX: u64 = 1 << 63;
 
+/// The bits that say which listener of a connection it is.
+const LISTENER_SHIFT: u32 = 56;
+const LISTENER: u64 = 0x7f << LISTENER_SHIFT;
+
 impl LocalId {
+    /// Listeners that a connection has at most.
+    pub const LISTENERS_MAX: u8 = 0x7f;
+
     /// The id of a node's mailbox with that number.
     pub(crate) fn mailbox(number: u64) -> Self {
         Self(MAILBOX | number)
+    }
+
+    /// A connection's listener: as such it is in groups besides being in them as
+    /// itself. What is sent to a listener reaches the connection. There are
+    /// [`LISTENERS_MAX`](Self::LISTENERS_MAX); 0 is the connection itself.
+    #[must_use]
+    pub fn listener(self, number: u8) -> Self {
+        let number = u64::from(number) << LISTENER_SHIFT;
+        Self((self.0 & !LISTENER) | (number & LISTENER))
+    }
+
+    /// Which listener it is; 0 for a connection itself, and for a mailbox.
+    #[must_use]
+    pub fn listener_number(self) -> u8 {
+        u8::try_from((self.0 & LISTENER) >> LISTENER_SHIFT).unwrap_or_default()
+    }
+
+    /// The connection whose listener it is, or itself.
+    #[must_use]
+    pub fn connection(self) -> Self {
+        self.listener(0)
     }
 
     /// Whether it is a mailbox's and no socket's.
@@ -253,6 +281,18 @@ impl ChannelName {
         Self {
             text: Arc::from(&*self.text),
             kind: self.kind,
+        }
+    }
+
+    /// The reply channel of the same connection's
+    /// [listener](LocalId::listener); any other channel as it is.
+    #[must_use]
+    pub fn listener(&self, number: u8) -> Self {
+        match self.kind {
+            ChannelKind::Reply { node, local } if local.listener_number() != number => {
+                Self::reply(node, local.listener(number))
+            }
+            _ => self.clone(),
         }
     }
 

@@ -25,9 +25,11 @@ fn frame() -> impl Strategy<Value = Frame> {
 }
 
 fn application() -> impl Strategy<Value = Application> {
-    (any::<String>(), any::<Vec<u8>>()).prop_map(|(name, content)| Application {
+    let stream = proptest::option::of(any::<String>());
+    (any::<String>(), any::<Vec<u8>>(), stream).prop_map(|(name, content, stream)| Application {
         name: name.into(),
         content: Content::from_encoded(content.into()),
+        stream: stream.map(Into::into),
     })
 }
 
@@ -192,7 +194,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
         }),
         push().prop_map(|push| EventKind::In(Box::new(push))),
         push().prop_map(|push| EventKind::Out(Box::new(push))),
-        application().prop_map(EventKind::Application),
+        application().prop_map(|event| EventKind::Application(Box::new(event))),
         (any::<u16>(), any::<String>()).prop_map(|(code, reason)| EventKind::Disconnect {
             code,
             reason: reason.into()
@@ -243,15 +245,21 @@ fn reply() -> impl Strategy<Value = Reply> {
             poll: poll.map(Box::new),
             event: event.map(Box::new),
             tick: tick.map(|(name, every)| {
-                let name = name.into();
-                Box::new(Tick { name, every })
+                let stream = every.map(|_| "news".into());
+                Box::new(Tick {
+                    name: name.into(),
+                    every,
+                    stream,
+                })
             }),
             close: close.and_then(|(code, reason)| Reply::close(code, reason).close),
             completion: completion.map(|(attempt, outcome)| {
                 let group = GroupName::new("room").unwrap();
+                let listener = u8::try_from(attempt % 3).unwrap_or_default();
                 let groups = vec![GroupChange::Add {
                     group,
                     meta: Bytes::from_static(b"\x00\xff"),
+                    listener,
                 }];
                 Box::new(Completion {
                     attempt,

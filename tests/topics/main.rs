@@ -23,7 +23,7 @@ use self::socket::UserSocket;
 use self::watch::Watch;
 
 const LONGPOLL_WINDOW: Duration = Duration::from_secs(1);
-const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
+const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
 const ORIGINS: [&str; 3] = ["https://good.example", "//*.trusted.example", "//localhost"];
 
 fn main() -> ExitCode {
@@ -34,10 +34,11 @@ fn main() -> ExitCode {
         .socket("/only", all())
         .socket("/quiet", all().idle_timeout(IDLE_TIMEOUT))
         .socket("/sub", all().subprotocols(["sip"]))
+        .socket("/any-token", all().auth_token(true).subprotocols(["sip"]))
         .socket("/nested/path/{tenant}", both())
         .socket(socket::AUTH_PATH, both().auth_token(true))
         .route("/rooms/{topic}", Room::websocket("room:{topic}"))
-        .route("/room-streams/{topic}", room_stream())
+        .route("/room-streams/{topic}", room_streams())
         .route("/history/{topic}", Remembered::websocket("history:{topic}"))
         .route("/streams/{topic}", streams())
         .channel(later::ANSWER, later::answer)
@@ -53,9 +54,11 @@ fn streams() -> Demultiplexer {
         .stream("right", of("history:{topic}-right"))
 }
 
-/// The consumer of rooms, as one stream of a socket.
-fn room_stream() -> Demultiplexer {
-    demultiplexer().stream("room", Room::websocket("room:{topic}"))
+/// The consumer of rooms, as two streams of a socket.
+fn room_streams() -> Demultiplexer {
+    demultiplexer()
+        .stream("room", Room::websocket("room:{topic}"))
+        .stream("next", Room::websocket("room:{topic}-next"))
 }
 
 /// Every mount has all topics.

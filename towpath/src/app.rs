@@ -195,7 +195,9 @@ impl App {
 
     /// Adds what has to be waited for, on the runtime, before the application
     /// starts: a pool of database connections, for example. Commands that do
-    /// not start it (`layer`, `config`) do without.
+    /// not start it (`layer`, `topic`, `config`, `bench`) do without: `topic`
+    /// knows no routes that are added here, nor which of their topics keep a
+    /// history.
     ///
     /// ```
     /// use towpath::prelude::*;

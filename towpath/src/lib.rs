@@ -109,6 +109,7 @@ mod documents {
     struct Identity;
     #[doc = include_str!("../../docs/testing.md")]
     struct Testing;
+    #[cfg(feature = "phoenix-tokens")]
     #[doc = include_str!("../../docs/topics.md")]
     struct TopicsDocument;
     #[doc = include_str!("../../docs/tutorial.md")]

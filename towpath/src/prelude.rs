@@ -9,12 +9,10 @@ pub use towpath_layer_core::{
     Accept, Application, ChannelLayer, ChannelName, Close, Content, DelayKey, Delivery, Deny,
     Frame, GroupName, Handshake, History, Member, Reply,
 };
-#[cfg(feature = "phoenix-tokens")]
-pub use towpath_worker::PhoenixTokens;
 pub use towpath_worker::{
     Answer, ConnectInfo, Heard, Info, Joined, PresenceMeta, Presences, Present, SocketParams,
     SocketRef, Subscription, TerminateReason, Terminated, Topic, TopicConsumer, TopicPayload,
-    TopicSocket, Topics, Vsn, Watch, topics,
+    TopicRoutes, TopicSocket, Topics, Transport, Vsn, Watch, topics,
 };
 #[cfg(feature = "tokens")]
 pub use towpath_worker::{Auth, AuthLayer, Authenticator, Keys, TokenError};
@@ -24,6 +22,8 @@ pub use towpath_worker::{
     Query, Rate, RateLimit, Result, Router, Session, Socket, State, Text, This, TraceLayer,
     Websocket, WebsocketConsumer, blocking, demultiplexer, field, header, query, wait, websocket,
 };
+#[cfg(feature = "phoenix-tokens")]
+pub use towpath_worker::{MaxAge, PhoenixTokenError, PhoenixTokens, Term};
 
 pub use crate::{App, Layers, Listening};
 

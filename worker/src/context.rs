@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 use towpath_layer_core::{
-    Application, ChannelLayer, ChannelName, Content, Event, EventKind, Frame, GroupChange,
-    Handshake, Message, Reply,
+    ChannelLayer, ChannelName, Content, Event, EventKind, Frame, GroupChange, Handshake, Message,
+    Reply,
 };
 
 use crate::demultiplexer::wire;
@@ -131,10 +131,8 @@ impl Context {
 
     /// For a consumer of one stream of a demultiplexer: the event as that
     /// stream sees it.
-    pub(crate) fn stream(&self, stream: &ByteString, event: Event) -> Self {
-        self.part(Input::Event(event), |part| {
-            part.framing.stream = Some(stream.clone());
-        })
+    pub(crate) fn stream(&self, framing: &Framing, event: Event) -> Self {
+        self.part(Input::Event(event), |part| part.framing = framing.clone())
     }
 
     /// For a method of a value.
@@ -259,12 +257,11 @@ impl Context {
     /// An internal [`Error`] if there is none.
     pub fn content(&self) -> Result<&Content> {
         match self.input() {
-            Input::Custom(_, content)
-            | Input::Event(Event {
-                kind: EventKind::Application(Application { content, .. }),
-                ..
-            }) => Ok(content),
-            Input::Event(_) => Err(self.lacks("content")),
+            Input::Custom(_, content) => Ok(content),
+            Input::Event(event) => match &event.kind {
+                EventKind::Application(event) => Ok(&event.content),
+                _ => Err(self.lacks("content")),
+            },
         }
     }
 

@@ -144,8 +144,7 @@ impl Effects {
     }
 
     pub(crate) fn note_group(&mut self, change: GroupChange) {
-        let group = group_of(&change);
-        self.groups.retain(|known| group_of(known) != group);
+        self.groups.retain(|known| known.of() != change.of());
         self.groups.push(change);
     }
 
@@ -157,12 +156,6 @@ impl Effects {
         }
         self.outbox.push(effect);
         Ok(())
-    }
-}
-
-fn group_of(change: &GroupChange) -> &GroupName {
-    match change {
-        GroupChange::Add { group, .. } | GroupChange::Discard { group } => group,
     }
 }
 

@@ -151,8 +151,9 @@ impl Error {
     }
 
     /// For a type's `event` that takes no event of that name: as
-    /// [`internal`](Self::internal), but on a stream of a demultiplexer it only
-    /// says that the event is for other streams.
+    /// [`internal`](Self::internal). But on a stream of a demultiplexer it only
+    /// says that an event which somebody sent to a group or to the connection,
+    /// and so to all streams, is for others; it fails if no stream takes it.
     #[must_use]
     pub fn unknown_event(event: &Application) -> Self {
         UnknownEvent(format!("no event {:?} is expected", &*event.name)).into()

@@ -1,9 +1,11 @@
 //! From what a consumer sends to a reply, as its conversation frames it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
-use towpath_layer_core::{Application, Content, Reply};
+use towpath_layer_core::{Application, Content, Reply, Tick};
 
 use crate::demultiplexer::wire;
 use crate::{Error, Result};
@@ -14,6 +16,8 @@ use crate::{Error, Result};
 pub(crate) struct Framing {
     /// The stream of a demultiplexer.
     pub(crate) stream: Option<ByteString>,
+    /// Its number, from 1 on; without streams 0.
+    pub(crate) number: u8,
 }
 
 impl Framing {
@@ -61,13 +65,38 @@ impl Framing {
         }
     }
 
+    /// An event for the conversation's own consumer: that of its stream.
+    pub(crate) fn own_event<T: Serialize + ?Sized>(
+        &self,
+        name: impl Into<ByteString>,
+        value: &T,
+    ) -> Result<Reply> {
+        let event = Application {
+            stream: self.stream.clone(),
+            ..Application::new(name, Content::encode(value)?)
+        };
+        Ok(Reply::event(event))
+    }
+
+    /// The same without content, again and again.
+    pub(crate) fn tick(&self, name: impl Into<ByteString>, every: Option<Duration>) -> Reply {
+        let tick = Tick {
+            name: name.into(),
+            every,
+            stream: self.stream.clone(),
+        };
+        Reply {
+            tick: Some(Box::new(tick)),
+            ..Reply::default()
+        }
+    }
+
     /// An event for the consumers of the receiving conversations.
     pub(crate) fn event<T: Serialize + ?Sized>(
         name: impl Into<ByteString>,
         value: &T,
     ) -> Result<Reply> {
         let content = Content::encode(value)?;
-        let name = name.into();
-        Ok(Reply::event(Application { name, content }))
+        Ok(Reply::event(Application::new(name, content)))
     }
 }

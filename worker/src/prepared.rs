@@ -63,7 +63,11 @@ impl Prepared {
         value: &T,
     ) -> Result<Self> {
         let stream = Some(stream.into());
-        let reply = Framing { stream }.json(value)?;
+        let reply = Framing {
+            stream,
+            ..Framing::default()
+        }
+        .json(value)?;
         Ok(Self { reply })
     }
 

@@ -121,8 +121,10 @@ pub trait WebsocketConsumer: Serialize + DeserializeOwned + Send + Sync + Sized 
     /// conversation, `Socket::event`, or a tick. Default: it fails, as
     /// [`Error::unknown_event`] does.
     ///
-    /// On a stream of a demultiplexer the events of the other streams come here
-    /// too: answer [`Error::unknown_event`] to those.
+    /// On a stream of a demultiplexer what somebody sends to a group or to the
+    /// connection comes to every stream: answer [`Error::unknown_event`] to what
+    /// is for others. Ticks, and what a stream sends itself, reach that stream
+    /// alone.
     ///
     /// # Errors
     ///

@@ -344,7 +344,7 @@ impl Conversation {
         })
     }
 
-    fn application(&mut self, event: Application, turn: &mut Turn<'_>) {
+    fn application(&mut self, event: Box<Application>, turn: &mut Turn<'_>) {
         self.heard_elsewhere(EventKind::Application(event), turn);
     }
 

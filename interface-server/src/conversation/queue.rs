@@ -27,7 +27,7 @@ fn size(kind: &EventKind) -> usize {
     let payload = match kind {
         EventKind::Receive(frame) => frame.len(),
         EventKind::In(push) | EventKind::Out(push) => push.event.len() + push.payload.len(),
-        EventKind::Application(event) => event.name.len() + event.content.len(),
+        EventKind::Application(event) => event.envelope_size() + event.content.len(),
         EventKind::Connect(_) | EventKind::Join(_) | EventKind::Disconnect { .. } => 0,
     };
     EVENT_OVERHEAD + payload
@@ -38,7 +38,7 @@ fn is_message(kind: &EventKind) -> bool {
 }
 
 fn is(kind: &EventKind, event: &Application) -> bool {
-    matches!(kind, EventKind::Application(known) if known == event)
+    matches!(kind, EventKind::Application(known) if **known == *event)
 }
 
 impl Queue {

@@ -34,7 +34,7 @@ impl Conversation {
                 self.topic(said, turn);
             }
             if let Some(event) = reply.event {
-                self.application(*event, turn);
+                self.application(event, turn);
             }
             if let Some(tick) = reply.tick {
                 self.set_tick(*tick, turn);
@@ -53,7 +53,7 @@ impl Conversation {
     /// consumer does.
     pub(crate) fn group_reply(&mut self, reply: &Reply, turn: &mut Turn<'_>) {
         if let Some(event) = &reply.event {
-            self.application((**event).clone(), turn);
+            self.application(event.clone(), turn);
         }
         if let Some(close) = &reply.close {
             self.close_as_asked(close, turn);

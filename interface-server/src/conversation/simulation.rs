@@ -176,10 +176,9 @@ fn run(steps: Vec<Step>) {
                     rig.turn(|conversation, turn| conversation.receive(frame, turn));
                 }
             }
-            Step::Application => rig.reply(Reply::event(Application {
-                name: "tick".into(),
-                content: Content::default(),
-            })),
+            Step::Application => {
+                rig.reply(Reply::event(Application::new("tick", Content::default())))
+            }
             Step::SetTick(seconds) => {
                 rig.reply(Reply::tick("clock", Some(Duration::from_secs(seconds))));
             }

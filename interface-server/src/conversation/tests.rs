@@ -172,10 +172,10 @@ impl Rig {
 }
 
 fn application(len: usize) -> Reply {
-    Reply::event(Application {
-        name: "tick".into(),
-        content: Content::from_encoded(Bytes::from(vec![0; len])),
-    })
+    Reply::event(Application::new(
+        "tick",
+        Content::from_encoded(Bytes::from(vec![0; len])),
+    ))
 }
 
 #[test]
@@ -571,9 +571,7 @@ fn what_is_cut_short_is_in_no_group_and_parts_after_the_event_in_flight() {
     assert_eq!(rig.take(), []);
     rig.turn(|conversation, turn| conversation.cut_short(turn));
     assert_eq!(rig.take(), [Action::Depart]);
-    let groups = vec![GroupChange::Discard {
-        group: GroupName::new("room").unwrap(),
-    }];
+    let groups = vec![GroupChange::discard(GroupName::new("room").unwrap())];
     rig.reply(Reply::completion(Completion {
         attempt,
         outcome: Outcome::Done { session: None },

@@ -21,7 +21,7 @@ const NIL: &[u8] = &[0xc0];
 
 #[derive(Debug)]
 struct Recurring {
-    name: ByteString,
+    event: Application,
     every: Duration,
     next: Duration,
 }
@@ -48,11 +48,11 @@ struct Table {
 pub(super) struct Ticks(Option<Box<Table>>);
 
 impl Ticks {
-    fn set(&mut self, name: ByteString, every: Duration, now: Duration) -> bool {
+    fn set(&mut self, event: Application, every: Duration, now: Duration) -> bool {
         let table = self.0.get_or_insert_default();
         let next = now.saturating_add(every);
-        let recurring = Recurring { name, every, next };
-        let same = |known: &&mut Recurring| known.name == recurring.name;
+        let recurring = Recurring { event, every, next };
+        let same = |known: &&mut Recurring| known.event == recurring.event;
         if let Some(known) = table.recurring.iter_mut().find(same) {
             *known = recurring;
         } else if table.recurring.len() < TICKS_MAX {
@@ -63,14 +63,14 @@ impl Ticks {
         true
     }
 
-    fn remove(&mut self, name: &ByteString) {
+    fn remove(&mut self, event: &Application) {
         if let Some(table) = &mut self.0 {
-            table.recurring.retain(|known| known.name != *name);
+            table.recurring.retain(|known| known.event != *event);
         }
     }
 
-    /// The names of what is due; each is due again later.
-    fn take_due(&mut self, now: Duration) -> Vec<ByteString> {
+    /// What is due; each is due again later.
+    fn take_due(&mut self, now: Duration) -> Vec<Application> {
         let Some(table) = &mut self.0 else {
             return Vec::new();
         };
@@ -80,7 +80,7 @@ impl Ticks {
             .filter(|known| known.next <= now)
             .map(|known| {
                 known.step(now);
-                known.name.clone()
+                known.event.clone()
             });
         due.collect()
     }
@@ -97,26 +97,25 @@ impl Ticks {
     }
 }
 
-fn event(name: ByteString) -> Application {
-    Application {
-        name,
-        content: Content::from_encoded(NIL.into()),
-    }
+fn event(name: ByteString, stream: Option<ByteString>) -> Application {
+    let content = Content::from_encoded(NIL.into());
+    let event = Application::new(name, content);
+    Application { stream, ..event }
 }
 
 impl Conversation {
     /// Starts or stops a tick.
     pub(super) fn set_tick(&mut self, tick: Tick, turn: &mut Turn<'_>) {
-        let Tick { name, every } = tick;
-        match every {
+        let event = event(tick.name, tick.stream);
+        match tick.every {
             None => {
-                self.ticks.remove(&name);
-                self.waiting.remove(&event(name));
+                self.ticks.remove(&event);
+                self.waiting.remove(&event);
             }
             Some(every) if self.ticks_run() => {
                 let every = every.max(EVERY_MIN);
-                let fits = name.len() <= NAME_LEN_MAX;
-                if !fits || !self.ticks.set(name, every, turn.now) {
+                let fits = event.name.len() <= NAME_LEN_MAX;
+                if !fits || !self.ticks.set(event, every, turn.now) {
                     tracing::warn!(
                         path = %self.path,
                         "a tick is ignored: a conversation has {TICKS_MAX} at most, \
@@ -134,12 +133,11 @@ impl Conversation {
     /// Emits the ticks that are due. One whose predecessor still waits, or is
     /// in flight, is left out; so is one for which the queue has no room.
     pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
-        for name in self.ticks.take_due(turn.now) {
-            let event = event(name);
+        for event in self.ticks.take_due(turn.now) {
             let in_flight = self.in_flight.as_ref().map(|event| &event.kind);
             let pending = self.waiting.contains(&event)
-                || matches!(in_flight, Some(EventKind::Application(known)) if *known == event);
-            let kind = EventKind::Application(event);
+                || matches!(in_flight, Some(EventKind::Application(known)) if **known == event);
+            let kind = EventKind::Application(Box::new(event));
             if !pending && self.waiting.has_room(&kind, turn.rules) {
                 self.waiting.push(kind);
             }

@@ -25,9 +25,6 @@ use crate::transport::outbox::NotTaken;
 /// (reference §1.11).
 const DISCONNECT: &str = "disconnect";
 
-/// The name under which a consumer hears of a topic that it has subscribed to.
-const SUBSCRIBED: &str = "phx_broadcast";
-
 /// In which form a member reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form<'s> {
@@ -70,7 +67,7 @@ pub(super) struct Fanout<'a> {
     /// Whether the group is the message's own topic's.
     is_own: bool,
     written: SmallVec<[(Form<'a>, Option<OutFrame>); 3]>,
-    heard: Option<Reply>,
+    heard: Option<Content>,
 }
 
 impl<'a> Fanout<'a> {
@@ -85,9 +82,10 @@ impl<'a> Fanout<'a> {
                 self.intercepted(Some(&plain.stream))
             }
             Hears::Plain(plain) => self.frame(Form::Plain(&plain.stream)),
+            Hears::Listens(stream) => self.heard(Some(stream)),
             // Its client may have joined again, as another member.
             Hears::Joined(_) if seated.is_over() => Delivery::Nothing,
-            Hears::Joined(joined) if !self.is_of(joined, seated) => self.heard(),
+            Hears::Joined(joined) if !self.is_of(joined, seated) => self.heard(None),
             Hears::Joined(joined) => self.joined(joined),
             // Of its id it hears only its end.
             Hears::Socket if &*self.broadcast.event == DISCONNECT => {
@@ -117,25 +115,24 @@ impl<'a> Fanout<'a> {
         self.frame(Form::Phoenix(joined.serializer, joined.carries))
     }
 
-    /// Its consumer sees it first, on a stream if it has any.
+    /// Its consumer sees it first, on a stream if that has a name.
     fn intercepted(&self, stream: Option<&ByteString>) -> Delivery {
         Delivery::Intercepted(Push {
             event: self.broadcast.event.clone(),
             payload: self.payload.clone().into(),
             reference: None,
-            stream: stream.filter(|stream| !stream.is_empty()).cloned(),
+            stream: named(stream),
         })
     }
 
-    fn heard(&mut self) -> Delivery {
-        let heard = self.heard.get_or_insert_with(|| Reply {
-            event: Some(Box::new(Application {
-                name: ByteString::from_static(SUBSCRIBED),
-                content: Content::encode(self.broadcast).unwrap_or_default(),
-            })),
-            ..Reply::default()
-        });
-        Delivery::Heard(heard.clone())
+    /// Its consumer hears of a topic that it has not joined.
+    fn heard(&mut self, stream: Option<&ByteString>) -> Delivery {
+        let encode = || Content::encode(self.broadcast).unwrap_or_default();
+        let content = self.heard.get_or_insert_with(encode).clone();
+        let name = ByteString::from_static(Broadcast::HEARD);
+        let event = Application::new(name, content);
+        let stream = named(stream);
+        Delivery::Heard(Reply::event(Application { stream, ..event }))
     }
 
     #[inline]
@@ -177,6 +174,11 @@ impl<'a> Fanout<'a> {
         };
         Some(OutFrame::data(&frame))
     }
+}
+
+/// A stream of a demultiplexer; a plain WebSocket without one has an empty name.
+fn named(stream: Option<&ByteString>) -> Option<ByteString> {
+    stream.filter(|stream| !stream.is_empty()).cloned()
 }
 
 /// A frame for one stream of a demultiplexed socket, or for a socket without.
@@ -223,7 +225,7 @@ impl Shard {
         broadcast: &Broadcast,
         position: Option<Position>,
     ) {
-        let mut later: SmallVec<[(Rc<Connection>, Delivery); 8]> = SmallVec::new();
+        let mut later: SmallVec<[(Rc<Connection>, Delivery, bool); 8]> = SmallVec::new();
         let mut sent = 0;
         let urgency = {
             let groups = self.groups.borrow();
@@ -232,7 +234,7 @@ impl Shard {
             let urgency = inbox::urgency(members.len());
             for (member, seated) in members {
                 let connection = &seated.connection;
-                if connection.has_seen(position) {
+                if connection.has_seen(position) && !seated.listens() {
                     continue;
                 }
                 match fanout.to(*member, seated) {
@@ -242,18 +244,18 @@ impl Shard {
                             Ok(()) => sent += 1,
                             Err(_) => {
                                 let again = fanout.to(*member, seated);
-                                later.push((Rc::clone(connection), again));
+                                later.push((Rc::clone(connection), again, false));
                             }
                         }
                     }
-                    other => later.push((Rc::clone(connection), other)),
+                    other => later.push((Rc::clone(connection), other, seated.holds(group))),
                 }
             }
             urgency
         };
         self.metrics.frames_out.increment(sent);
-        for (connection, delivery) in later {
-            if connection.holds(group) {
+        for (connection, delivery, holds) in later {
+            if holds {
                 self.hold(&connection, group, delivery, position);
             } else {
                 self.deliver(&connection, delivery, urgency, 0);

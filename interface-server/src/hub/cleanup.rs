@@ -39,9 +39,8 @@ pub(crate) enum Job {
         group: GroupName,
         channel: ChannelName,
     },
-    DiscardAll {
-        channel: ChannelName,
-    },
+    /// Of a connection and so many listeners.
+    DiscardAll { channel: ChannelName, listeners: u8 },
 }
 
 impl Job {
@@ -49,7 +48,7 @@ impl Job {
         match self {
             Self::Add { channel, .. }
             | Self::Discard { channel, .. }
-            | Self::DiscardAll { channel } => channel,
+            | Self::DiscardAll { channel, .. } => channel,
         }
     }
 }
@@ -142,7 +141,7 @@ impl Shard {
     }
 
     fn ended(&self, job: &Job) {
-        if let Job::DiscardAll { channel } = job
+        if let Job::DiscardAll { channel, .. } = job
             && let ChannelKind::Reply { local, .. } = channel.kind()
             && let Some(connection) = self.connection(local)
         {
@@ -160,7 +159,7 @@ async fn change(layer: &dyn ChannelLayer, job: &Job, until: Instant) {
                 meta,
             } => layer.group_add(group, channel, meta.clone()).await,
             Job::Discard { group, channel } => layer.group_discard(group, channel).await,
-            Job::DiscardAll { channel } => layer.discard_all(channel).await,
+            Job::DiscardAll { channel, listeners } => discard_all(layer, channel, *listeners).await,
         };
         match changed {
             Err(GroupError::Unavailable(_)) if Instant::now() < until => sleep(RETRY).await,
@@ -171,6 +170,17 @@ async fn change(layer: &dyn ChannelLayer, job: &Job, until: Instant) {
             Ok(()) => return,
         }
     }
+}
+
+async fn discard_all(
+    layer: &dyn ChannelLayer,
+    channel: &ChannelName,
+    listeners: u8,
+) -> Result<(), GroupError> {
+    for number in 0..=listeners {
+        layer.discard_all(&channel.listener(number)).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -186,7 +196,9 @@ mod tests {
         let cleanup = Cleanup::default();
         for id in [1, 1, 2] {
             let channel = channel(id);
-            assert!(cleanup.push(Job::DiscardAll { channel }).is_none());
+            let listeners = 0;
+            let job = Job::DiscardAll { channel, listeners };
+            assert!(cleanup.push(job).is_none());
         }
         let next = || cleanup.next().map(|job| job.channel().clone());
         assert_eq!(next(), Some(channel(1)));

@@ -104,6 +104,8 @@ pub(crate) struct Connection {
     pub(crate) pinged: Cell<Option<Duration>>,
     /// Groups whose joins and leaves came by since the event in flight began.
     pub(crate) touched: RefCell<SmallVec<[GroupName; 1]>>,
+    /// The highest of its listeners that has been in a group.
+    pub(crate) listeners: Cell<u8>,
     /// The emission that waits until the memberships have ended, and whether
     /// they are about to.
     pub(crate) leaving: Cell<Leaving>,
@@ -153,10 +155,17 @@ impl Connection {
             heard: Cell::new(now),
             pinged: Cell::new(None),
             touched: RefCell::default(),
+            listeners: Cell::default(),
             leaving: Cell::default(),
             parted: Cell::new(false),
             task: Signal::default(),
         }
+    }
+
+    /// As whom it may be in groups: itself, and its listeners.
+    pub(crate) fn members(&self) -> impl Iterator<Item = LocalId> + use<> {
+        let id = self.id;
+        (0..=self.listeners.get()).map(move |number| id.listener(number))
     }
 
     /// What it has if it is one topic of a socket.

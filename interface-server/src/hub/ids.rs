@@ -20,7 +20,8 @@ impl Ids {
         Self { shard, next: 1 }
     }
 
-    /// The next id: 55 bits of counting, so that the top bit stays clear.
+    /// The next id: 48 bits of counting, so that the top bit and those of
+    /// listeners stay clear.
     pub(crate) fn next(&mut self) -> LocalId {
         let id = (self.next << SHARD_BITS) | u64::from(self.shard);
         self.next += 1;
@@ -72,6 +73,17 @@ mod tests {
             let (first, second) = (one.next(), two.next());
             assert_eq!((shard_of(first), shard_of(second)), (0, 255));
             assert!(seen.insert(first) && seen.insert(second));
+        }
+    }
+
+    #[test]
+    fn a_listener_is_on_the_shard_of_its_connection() {
+        let id = Ids::new(255).next();
+        for number in [0, 1, LocalId::LISTENERS_MAX] {
+            let listener = id.listener(number);
+            assert_eq!((shard_of(listener), listener.connection()), (255, id));
+            assert_eq!(listener.listener_number(), number);
+            assert!(!listener.is_mailbox());
         }
     }
 }

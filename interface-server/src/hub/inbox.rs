@@ -82,7 +82,9 @@ impl Shard {
             InboxEntry::Leave { group, to } => {
                 if let Some(connection) = self.connection(to) {
                     connection.touch(&group);
-                    self.left_group(&group, &connection);
+                    if connection.id == to {
+                        self.left_group(&group, &connection);
+                    }
                 }
                 if self.groups.borrow_mut().leave(&group, to) {
                     self.drop_course(&group);
@@ -90,7 +92,7 @@ impl Shard {
                 }
             }
             InboxEntry::LeaveAll { to } => {
-                if let Some(connection) = self.connection(to) {
+                if let Some(connection) = self.connection(to).filter(|found| found.id == to) {
                     self.not_here(&connection);
                 }
                 let left = self.groups.borrow_mut().leave_all(to);
@@ -114,7 +116,14 @@ impl Shard {
             let mut groups = self.groups.borrow_mut();
             if let Some(connection) = connection.clone() {
                 let meta = meta.clone();
-                groups.join(&group, to, Seated::new(connection, &group, meta));
+                let seated = if connection.id == to {
+                    Seated::new(connection, &group, meta)
+                } else {
+                    let highest = connection.listeners.get().max(to.listener_number());
+                    connection.listeners.set(highest);
+                    Seated::listener(connection, meta)
+                };
+                groups.join(&group, to, seated);
             }
             groups.members(&group).is_empty()
         };
@@ -122,7 +131,9 @@ impl Shard {
         match connection {
             Some(connection) => {
                 connection.touch(&group);
-                self.joined_group(&group, &connection, meta);
+                if connection.id == to {
+                    self.joined_group(&group, &connection, meta);
+                }
             }
             // The membership of a connection that is gone: it must not stay.
             None => {
@@ -160,6 +171,9 @@ impl Shard {
             let members = groups.members(group);
             let urgency = urgency(members.len());
             for (_, seated) in members {
+                if seated.listens() {
+                    continue;
+                }
                 let connection = &seated.connection;
                 let put = frame
                     .clone()
@@ -195,8 +209,8 @@ impl Shard {
         let affected: Vec<Rc<Connection>> = {
             let groups = self.groups.borrow();
             let connections = self.connections.borrow();
-            let is_member =
-                |connection: &&Rc<Connection>| !groups.groups_of(connection.id).is_empty();
+            let is_in_any = |id| !groups.groups_of(id).is_empty();
+            let is_member = |connection: &&Rc<Connection>| connection.members().any(is_in_any);
             connections.values().filter(is_member).cloned().collect()
         };
         for connection in affected {

@@ -311,7 +311,7 @@ impl InboxSink for Hub {
 
     fn is_live(&self, member: LocalId) -> bool {
         self.port_of(member)
-            .is_some_and(|port| port.live.lock().contains(&member))
+            .is_some_and(|port| port.live.lock().contains(&member.connection()))
     }
 
     async fn memberships(&self) -> Vec<Membership> {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use bytestring::ByteString;
-use towpath_layer_core::{Accept, Counter, Frame, GroupChange, TopicReply};
+use towpath_layer_core::{Accept, Counter, Frame, GroupChange, GroupName, TopicReply};
 
 use super::broadcast::Delivery;
 use super::cleanup::Job;
@@ -140,19 +140,12 @@ impl Shard {
         }
     }
 
-    /// The first offered subprotocol that is spoken: of the mount's, or what
-    /// clients of Phoenix offer with a token, and want answered (reference §1.10).
+    /// The first offered subprotocol that the mount speaks.
     fn phoenix_subprotocol(&self, connection: &Connection) -> Option<ByteString> {
+        let mount = &connection.phoenix.as_ref()?.speech.mount;
         let asking = connection.asking.borrow();
         let mut offered = asking.iter().flat_map(|asking| &asking.subprotocols);
-        let spoken = connection
-            .phoenix
-            .iter()
-            .flat_map(|one| &one.speech.mount.subprotocols);
-        let spoken: Vec<&str> = spoken.map(|one| &**one).chain(["phoenix"]).collect();
-        offered
-            .find(|offered| spoken.contains(&&***offered))
-            .cloned()
+        offered.find(|offered| mount.speaks(offered)).cloned()
     }
 
     /// Answers the handshake; false if nobody waits for the answer.
@@ -264,22 +257,21 @@ impl Shard {
     /// The consumer's own membership changes, if the layer has lost them.
     fn repeat_missing(&self, connection: &Connection, changes: Vec<GroupChange>) {
         for change in changes {
-            let (group, joins) = match &change {
-                GroupChange::Add { group, .. } => (group, true),
-                GroupChange::Discard { group } => (group, false),
-            };
-            let is_member = self.groups.borrow().is_member(group, connection.id);
+            let (group, listener) = change.of();
+            let joins = matches!(change, GroupChange::Add { .. });
+            let member = connection.id.listener(listener);
+            let is_member = self.groups.borrow().is_member(group, member);
             if is_member == joins || connection.is_touched(group) {
                 continue;
             }
-            let channel = connection.channel.clone();
+            let channel = connection.channel.listener(listener);
             self.repair(match change {
-                GroupChange::Add { group, meta } => Job::Add {
+                GroupChange::Add { group, meta, .. } => Job::Add {
                     group,
                     channel,
                     meta,
                 },
-                GroupChange::Discard { group } => Job::Discard { group, channel },
+                GroupChange::Discard { group, .. } => Job::Discard { group, channel },
             });
         }
     }
@@ -287,7 +279,13 @@ impl Shard {
     /// Ends the memberships of a connection that will make no more.
     fn depart(self: &Rc<Self>, connection: &Rc<Connection>) {
         self.not_here(connection);
-        let left = self.groups.borrow_mut().leave_all(connection.id);
+        let left: Vec<GroupName> = {
+            let mut groups = self.groups.borrow_mut();
+            let members = connection.members();
+            members
+                .flat_map(|member| groups.leave_all(member))
+                .collect()
+        };
         if !left.is_empty() {
             let groups = self.groups.borrow();
             let mut index = self.hub.index.lock();
@@ -302,6 +300,7 @@ impl Shard {
             connection.leaving.set(Leaving::Before(None));
             self.repair(Job::DiscardAll {
                 channel: connection.channel.clone(),
+                listeners: connection.listeners.get(),
             });
         }
         if let Some(topic) = connection.topic() {

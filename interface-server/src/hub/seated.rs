@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use towpath_layer_core::{GroupName, PlainMember};
 
 use super::connection::Connection;
@@ -29,6 +30,9 @@ pub(crate) struct Seated {
 pub(super) enum Hears {
     /// As a plain WebSocket, or one of its streams.
     Plain(PlainMember),
+    /// As a listener of such a one, whose consumer has subscribed to the topic:
+    /// its stream, empty without one.
+    Listens(ByteString),
     /// As a topic that a client has joined.
     Joined(Joined),
     /// As a socket itself: it is in no topic but its id.
@@ -52,6 +56,16 @@ pub(super) struct Joined {
 impl Seated {
     pub(super) fn new(connection: Rc<Connection>, group: &GroupName, meta: Bytes) -> Self {
         let hears = Hears::of(&connection, group, &meta);
+        Self::hearing(connection, meta, hears)
+    }
+
+    /// A listener of a plain WebSocket.
+    pub(super) fn listener(connection: Rc<Connection>, meta: Bytes) -> Self {
+        let hears = Hears::Listens(PlainMember::of(&meta).stream);
+        Self::hearing(connection, meta, hears)
+    }
+
+    fn hearing(connection: Rc<Connection>, meta: Bytes, hears: Hears) -> Self {
         let socket = Rc::clone(connection.socket());
         Self {
             connection,
@@ -59,6 +73,11 @@ impl Seated {
             meta,
             hears,
         }
+    }
+
+    /// Whether it hears of broadcasts by its consumer, and of nothing else.
+    pub(super) fn listens(&self) -> bool {
+        matches!(self.hears, Hears::Listens(_))
     }
 
     /// Whether it is a topic of whose end its client has been told.
@@ -77,6 +96,7 @@ impl Seated {
                 holds
             }
             Hears::Plain(_) | Hears::Socket => self.connection.holds(group),
+            Hears::Listens(_) => false,
         }
     }
 }

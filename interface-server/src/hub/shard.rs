@@ -165,7 +165,7 @@ impl Shard {
     }
 
     pub(crate) fn connection(&self, id: LocalId) -> Option<Rc<Connection>> {
-        self.connections.borrow().get(&id).cloned()
+        self.connections.borrow().get(&id.connection()).cloned()
     }
 
     /// Begins a conversation with its connect event.

@@ -34,10 +34,8 @@ pub(super) struct EventBody {
 impl EventBody {
     pub(super) fn into_application(self) -> Application {
         let nothing = Any(rmpv::Value::Nil);
-        Application {
-            name: self.name.into(),
-            content: self.content.unwrap_or(nothing).to_content(),
-        }
+        let content = self.content.unwrap_or(nothing).to_content();
+        Application::new(self.name, content)
     }
 }
 

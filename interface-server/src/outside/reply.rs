@@ -119,16 +119,13 @@ impl ChangeBody {
         match self {
             Self::Add { group, topic, meta } => {
                 let group = topics::group(group, topic.as_deref());
-                Ok(GroupChange::Add {
-                    group: group.map_err(|problem| problem.within("add"))?,
-                    meta: encoded_meta(meta.as_ref()),
-                })
+                let group = group.map_err(|problem| problem.within("add"))?;
+                Ok(GroupChange::add(group, encoded_meta(meta.as_ref())))
             }
             Self::Discard { group, topic } => {
                 let group = topics::group(group, topic.as_deref());
-                Ok(GroupChange::Discard {
-                    group: group.map_err(|problem| problem.within("discard"))?,
-                })
+                let group = group.map_err(|problem| problem.within("discard"))?;
+                Ok(GroupChange::discard(group))
             }
         }
     }

@@ -145,6 +145,7 @@ impl Send {
                 Box::new(Tick {
                     name: tick.name.into(),
                     every: tick.every.map(|Span(every)| every),
+                    stream: None,
                 })
             }),
             close: self.close.map(CloseBody::into_close).transpose()?,

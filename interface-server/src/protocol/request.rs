@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use towpath_layer_core::{Handshake, Headers};
 
-use super::phoenix::{Carries, Speech};
+use super::phoenix::{Carries, Speech, TOKEN_PREFIX};
 use super::refusal::Refusal;
 use crate::mount::FirstSession;
 use crate::routes::Entrance;
@@ -230,13 +230,24 @@ fn subprotocols(headers: &HeaderMap) -> Result<Vec<ByteString>, Refusal> {
     for value in headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
         let value = value.to_str().map_err(|_| refusal())?;
         for name in value.split(',').map(str::trim) {
-            if !is_token(name) {
+            if !is_offer(name) {
                 return Err(refusal());
             }
             offered.push(ByteString::from(name));
         }
     }
     Ok(offered)
+}
+
+/// Whether this may be offered: a token of RFC 9110, or one of a user's, whose
+/// base64 holds `/` and `=` in the alphabet that its clients take.
+fn is_offer(text: &str) -> bool {
+    match text.strip_prefix(TOKEN_PREFIX) {
+        Some(encoded) => encoded
+            .split(['/', '='])
+            .all(|part| part.is_empty() || is_token(part)),
+        None => is_token(text),
+    }
 }
 
 /// Whether this is a token of RFC 9110 §5.6.2.
@@ -332,6 +343,24 @@ mod tests {
                 .insert("sec-websocket-protocol", value);
         };
         assert_eq!(status(foreign), bad);
+    }
+
+    #[test]
+    fn a_token_alone_may_hold_what_no_subprotocol_does() {
+        let offering = |offered| status(set("sec-websocket-protocol", offered));
+        let bad = Some(StatusCode::BAD_REQUEST);
+        for (offered, answer) in [
+            ("phoenix, base64url.bearer.phx.Pz8/Pj4=", None),
+            ("base64url.bearer.phx.Pz8+Pz8/Pg==,phoenix", None),
+            ("base64url.bearer.phx.", None),
+            ("base64url.bearer.phx.a b", bad),
+            ("base64url.bearer.phx.a\"", bad),
+            ("xbase64url.bearer.phx.Pz8/", bad),
+            ("base64url.bearer.phx.Pz8/, a/b", bad),
+            ("phoenix=", bad),
+        ] {
+            assert_eq!(offering(offered), answer, "{offered}");
+        }
     }
 
     #[test]

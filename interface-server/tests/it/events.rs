@@ -309,13 +309,13 @@ async fn an_application_event_comes_to_the_conversations_own_consumer() {
     let rig = Rig::start(config()).await;
     let mut worker = rig.worker();
     let (_client, connect) = tokio::join!(rig.connect("/chat"), worker.welcome());
-    let tick = Application {
-        name: "tick".into(),
-        content: Content::encode(&7).unwrap(),
-    };
+    let tick = Application::new("tick", Content::encode(&7).unwrap());
     worker.reply(&connect, Reply::event(tick.clone())).await;
     let event = worker.next().await;
-    assert_eq!((event.order, event.kind), (1, EventKind::Application(tick)));
+    assert_eq!(
+        (event.order, event.kind),
+        (1, EventKind::Application(Box::new(tick)))
+    );
     rig.end().await;
 }
 
@@ -383,7 +383,7 @@ async fn group_changes_that_the_layer_has_lost_are_repeated() {
         let group = GroupName::new("room").unwrap();
         let meta = bytes::Bytes::from_static(b"m");
         worker
-            .done_with_groups(&event, vec![GroupChange::Add { group, meta }])
+            .done_with_groups(&event, vec![GroupChange::add(group, meta)])
             .await;
         event
     });

@@ -191,17 +191,14 @@ async fn a_group_message_may_be_an_event_or_a_close_for_every_member() {
     let rig = Rig::start(config()).await;
     let mut clients = members(&rig, 4).await;
     let mut worker = rig.worker();
-    let tick = Application {
-        name: "tick".into(),
-        content: Content::default(),
-    };
+    let tick = Application::new("tick", Content::default());
     rig.layer
         .group_send(&room(), Reply::event(tick.clone()))
         .await
         .unwrap();
     for _ in 0..4 {
         let event = worker.next().await;
-        assert_eq!(event.kind, EventKind::Application(tick.clone()));
+        assert_eq!(event.kind, EventKind::Application(Box::new(tick.clone())));
         worker.done(&event).await;
     }
     rig.layer

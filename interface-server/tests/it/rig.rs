@@ -81,8 +81,14 @@ pub(crate) fn routes() -> Routes {
         message_size_max: Some(64),
         ..PhoenixMount::new("^/strict$")
     };
+    let tokens = PhoenixMount {
+        topics: vec![topic("room:*", &[])],
+        auth_token: true,
+        subprotocols: vec!["sip".to_owned()],
+        ..PhoenixMount::new("^/tokens$")
+    };
     let routes = Routes::new(["^/chat$".to_owned(), "^/room/.+$".to_owned()]).unwrap();
-    [socket, narrow, short, strict]
+    [socket, narrow, short, strict, tokens]
         .into_iter()
         .fold(routes, |routes, mount| routes.mount(mount).unwrap())
 }

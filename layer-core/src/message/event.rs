@@ -63,7 +63,7 @@ pub enum EventKind {
     /// A message to the client that the topic's consumer wants to see first.
     Out(Box<Push>),
     /// Somebody sent this conversation's consumer an event of the application.
-    Application(Application),
+    Application(Box<Application>),
     /// The socket is gone.
     Disconnect {
         /// The close code, 1006 for a loss without one (RFC 6455 §7.1.5).
@@ -122,6 +122,28 @@ pub struct Application {
     pub name: ByteString,
     /// Its content.
     pub content: Content,
+    /// The stream of a demultiplexer that it is for; without one it is for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<ByteString>,
+}
+
+impl Application {
+    /// An event for the whole conversation.
+    #[must_use]
+    pub fn new(name: impl Into<ByteString>, content: Content) -> Self {
+        Self {
+            name: name.into(),
+            content,
+            stream: None,
+        }
+    }
+
+    /// Size of what goes with the content, in bytes.
+    #[must_use]
+    pub fn envelope_size(&self) -> usize {
+        let stream = self.stream.as_ref().map_or(0, |stream| stream.len());
+        self.name.len() + stream
+    }
 }
 
 impl Event {
@@ -141,7 +163,7 @@ impl Event {
             EventKind::Join(join) => join.size(),
             EventKind::In(push) | EventKind::Out(push) => push.envelope_size(),
             EventKind::Receive(_) => 0,
-            EventKind::Application(event) => event.name.len(),
+            EventKind::Application(event) => event.envelope_size(),
             EventKind::Disconnect { reason, .. } => reason.len(),
         };
         let topic = self.topic.as_ref().map_or(0, |topic| topic.len());

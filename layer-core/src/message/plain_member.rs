@@ -6,17 +6,24 @@ use bytestring::ByteString;
 /// What stands between the stream and the events.
 const SEPARATOR: char = '\0';
 
-/// A plain WebSocket that is in a topic, as the metadata of its membership has
-/// it: the node frames what it is told as its stream, and hands events that are
-/// intercepted to its consumer.
+/// A plain WebSocket that is in a topic's group, as the metadata of its
+/// membership has it: the node frames what it is told as its stream, and hands
+/// events that are intercepted to its consumer. A
+/// [listener](crate::LocalId::listener)'s peer is told nothing: its consumer,
+/// that of the stream, hears of the broadcasts.
 ///
 /// ```
 /// use towpath_layer_core::PlainMember;
 ///
-/// let member = PlainMember { stream: "news".into(), intercepts: vec!["secret".into()] };
+/// let member = PlainMember {
+///     stream: "news".into(),
+///     intercepts: vec!["secret".into()],
+/// };
 /// let meta = member.to_text().into_bytes();
 /// assert_eq!(PlainMember::of(&meta), member);
-/// assert_eq!(PlainMember::of(&b"news"[..].into()).intercepts, [""; 0]);
+///
+/// let bare = PlainMember::of(&b"news"[..].into());
+/// assert!(bare.intercepts.is_empty());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlainMember {

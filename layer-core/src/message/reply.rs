@@ -83,6 +83,10 @@ pub struct Tick {
     /// How often, in place of what was said before for this name; at least
     /// 100 ms, less is raised to that. `None` stops it.
     pub every: Option<Duration>,
+    /// The stream of a demultiplexer that it is for, and whose names it shares;
+    /// without one it is for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<ByteString>,
 }
 
 /// How to close a socket.
@@ -146,12 +150,55 @@ pub enum GroupChange {
         group: GroupName,
         /// The membership's metadata.
         meta: Bytes,
+        /// Which of its [listeners](crate::LocalId::listener), or itself.
+        #[serde(default, skip_serializing_if = "is_itself")]
+        listener: u8,
     },
     /// It left.
     Discard {
         /// The group.
         group: GroupName,
+        /// Which of its listeners, or itself.
+        #[serde(default, skip_serializing_if = "is_itself")]
+        listener: u8,
     },
+}
+
+impl GroupChange {
+    /// It joined, as itself.
+    #[must_use]
+    pub fn add(group: GroupName, meta: Bytes) -> Self {
+        Self::Add {
+            group,
+            meta,
+            listener: 0,
+        }
+    }
+
+    /// It left, as itself.
+    #[must_use]
+    pub fn discard(group: GroupName) -> Self {
+        Self::Discard { group, listener: 0 }
+    }
+
+    /// Which membership it is about.
+    #[must_use]
+    pub fn of(&self) -> (&GroupName, u8) {
+        match self {
+            Self::Add {
+                group, listener, ..
+            }
+            | Self::Discard { group, listener } => (group, *listener),
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_itself(listener: &u8) -> bool {
+    *listener == 0
 }
 
 impl Reply {
@@ -189,9 +236,13 @@ impl Reply {
     /// again: the first after `every`. `None` stops it.
     #[must_use]
     pub fn tick(name: impl Into<ByteString>, every: Option<Duration>) -> Self {
-        let name = name.into();
+        let tick = Tick {
+            name: name.into(),
+            every,
+            stream: None,
+        };
         Self {
-            tick: Some(Box::new(Tick { name, every })),
+            tick: Some(Box::new(tick)),
             ..Self::default()
         }
     }
@@ -249,9 +300,17 @@ impl Reply {
             .completion
             .as_ref()
             .map_or(0, |completion| completion.size());
-        let tick = self.tick.as_ref().map_or(0, |tick| tick.name.len());
+        let event = self.event.as_ref();
+        let event = event.map_or(0, |event| event.envelope_size());
+        let tick = self.tick.as_ref().map_or(0, |tick| tick.size());
         let topic: usize = self.topic.iter().map(TopicReply::envelope_size).sum();
-        accept + deny + topic + tick + completion
+        accept + deny + topic + event + tick + completion
+    }
+}
+
+impl Tick {
+    fn size(&self) -> usize {
+        self.name.len() + self.stream.as_ref().map_or(0, |stream| stream.len())
     }
 }
 
@@ -269,8 +328,8 @@ impl Completion {
 impl GroupChange {
     fn size(&self) -> usize {
         match self {
-            Self::Add { group, meta } => group.as_str().len() + meta.len(),
-            Self::Discard { group } => group.as_str().len(),
+            Self::Add { group, meta, .. } => group.as_str().len() + meta.len(),
+            Self::Discard { group, .. } => group.as_str().len(),
         }
     }
 }

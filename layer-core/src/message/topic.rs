@@ -177,6 +177,13 @@ pub struct Broadcast {
     pub except: Option<crate::ChannelName>,
 }
 
+impl Broadcast {
+    /// The name of the [`Application`](super::Application) by which a consumer
+    /// hears of a broadcast of a topic that it has subscribed to; the broadcast is
+    /// its content.
+    pub const HEARD: &'static str = "phx_broadcast";
+}
+
 impl Reference {
     fn size(&self) -> usize {
         match self {

@@ -98,10 +98,10 @@ pub async fn every_message_arrives_as_it_was_sent(factory: &dyn Factory) {
         event(EventKind::Receive(Frame::Bytes(Bytes::new()))),
         event(EventKind::Receive(Frame::Text("".into()))),
         event(EventKind::Receive(Frame::Bytes(large.into()))),
-        event(EventKind::Application(Application {
-            name: "chat.message".into(),
-            content: Content::encode(&("a", 1)).unwrap(),
-        })),
+        event(EventKind::Application(Box::new(Application::new(
+            "chat.message",
+            Content::encode(&("a", 1)).unwrap(),
+        )))),
         event(EventKind::Disconnect {
             code: 1006,
             reason: "gone".into(),
@@ -155,20 +155,18 @@ fn full_reply() -> Reply {
                 session: Some(Bytes::from_static(b"s")),
             },
             groups: vec![
-                GroupChange::Add {
-                    group: group("room"),
-                    meta: Bytes::from_static(b"m"),
-                },
+                GroupChange::add(group("room"), Bytes::from_static(b"m")),
                 GroupChange::Discard {
                     group: group("hall"),
+                    listener: 7,
                 },
             ],
         })),
         frame: Some(Frame::Bytes(Bytes::from_static(b"\x00\xff"))),
-        event: Some(Box::new(Application {
-            name: "tick".into(),
-            content: Content::encode(&1).unwrap(),
-        })),
+        event: Some(Box::new(Application::new(
+            "tick",
+            Content::encode(&1).unwrap(),
+        ))),
         ..Reply::close(4000, "bye")
     }
 }

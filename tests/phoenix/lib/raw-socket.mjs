@@ -11,12 +11,19 @@ import { Inbox, within } from "./waiting.mjs";
 export class RawSocket {
   #inbox = new Inbox();
 
-  /** Opens `mount` on a node; a refusal is an error with the `status`. */
-  static async open(mount, { version = V2, params = {}, headers = {}, protocols = [], node, suffix = "/websocket" } = {}) {
+  /**
+   * Opens `mount` on a node; a refusal is an error with the `status`. `offered` goes out as the
+   * header of the subprotocols in place of `protocols`, of which `ws`, as a browser, refuses some.
+   */
+  static async open(mount, { version = V2, params = {}, headers = {}, protocols = [], offered, node, suffix = "/websocket" } = {}) {
     const raw = new RawSocket();
     raw.version = version;
     const address = wsAddress(`${mount}${suffix}`, { ...params, vsn: version.vsn }, node);
-    raw.socket = new WebSocket(address, protocols, { headers, perMessageDeflate: false });
+    const finishRequest = (request) => {
+      if (offered !== undefined) request.setHeader("sec-websocket-protocol", offered);
+      request.end();
+    };
+    raw.socket = new WebSocket(address, protocols, { headers, finishRequest, perMessageDeflate: false });
     raw.closed = new Promise((resolve) => {
       raw.socket.on("close", (code, reason) => {
         raw.#inbox.end(`closed with ${code} ${reason}`);

@@ -15,9 +15,8 @@ test("a quiet client is closed when its time is over, not before its heartbeat",
     const started = performance.now();
     raw.send(null, "1", "phoenix", "heartbeat");
     await raw.expectReply(null, "1", "phoenix", "ok", {});
-    const code = await raw.closeCode();
-    assert.ok([1000, 1001, 1002].includes(code), `closed with ${code}`);
-    assert.ok(performance.now() - started >= 450, "not before 500 ms");
+    assert.equal(await raw.closeCode(), 1002);
+    assert.ok(performance.now() - started >= 1450, "not before 1 500 ms");
   }));
 
 test("heartbeats keep a connection that is otherwise silent", async (context) => {
@@ -28,7 +27,7 @@ test("heartbeats keep a connection that is otherwise silent", async (context) =>
   let beats = 0;
   await new Promise((resolve) => {
     socket.onMessage(({ topic }) => {
-      if (topic === "phoenix" && (beats += 1) === 8) resolve();
+      if (topic === "phoenix" && (beats += 1) === 20) resolve();
     });
   });
   assert.equal(closes, 0);
@@ -47,8 +46,8 @@ test("heartbeats of Towpath's own client keep a connection that is otherwise sil
   const channel = await inTopic(socket, unique("room:"));
   let closes = 0;
   socket.onClose(() => (closes += 1));
-  // Twelve answers are more than twice the time after which a quiet client is closed.
-  for (let beat = 0; beat < 12; beat += 1) await frames.next();
+  // Thirty answers take twice the time after which a quiet client is closed.
+  for (let beat = 0; beat < 30; beat += 1) await frames.next();
   assert.equal(closes, 0);
   assert.deepEqual(await channel.push("echo", {}).reply(), {});
 });

@@ -37,7 +37,7 @@ async function members(context, name, options) {
     tell: (event, payload) => channel.push(event, payload),
     news: new Inbox(),
   };
-  for (const event of ["shout", "new_msg"]) channel.on(event, (payload) => inTopic.news.add([event, payload]));
+  for (const event of ["shout", "new_msg", "heard"]) channel.on(event, (payload) => inTopic.news.add([event, payload]));
   const plain = new PlainSocket(wsAddress(`/rooms/${name}`), { ...QUICK, params: { user: "bob" } });
   const streams = new Streams(wsAddress(`/room-streams/${name}`), { ...QUICK, params: { user: "cid" } });
   const all = [inTopic, bare(plain), bare(streams.stream("room"))];
@@ -52,7 +52,16 @@ async function members(context, name, options) {
 for (const { name, options } of WAYS) {
   test(`${name}: a room is the same for a topic, a plain socket and a stream`, async (context) => {
     const all = await members(context, unique("one-"), options);
+    const elsewhere = unique("elsewhere:");
+    for (const { ask } of all) {
+      assert.deepEqual(await ask("subscribe", { topic: elsewhere }), ["ok", {}]);
+      assert.deepEqual(await ask("set", { value: 7 }), ["ok", {}]);
+    }
     for (const [at, member] of all.entries()) {
+      assert.deepEqual(await member.ask("get", {}), ["ok", { value: 7 }]);
+      const told = { topic: elsewhere, event: "news", payload: { from: at } };
+      assert.deepEqual(await member.ask("tell", told), ["ok", {}]);
+      for (const { news } of all) assert.deepEqual(await news.next("news"), ["heard", told]);
       assert.deepEqual(await member.ask("echo", { at }), ["ok", { at }]);
       assert.deepEqual(await member.ask("error", { at }), ["error", { at }]);
       assert.deepEqual(await member.ask("shout", { from: at }), ["ok", {}]);
@@ -66,3 +75,34 @@ for (const { name, options } of WAYS) {
     }
   });
 }
+
+test("two streams of a socket hear what each has subscribed to", async (context) => {
+  const name = unique("two-");
+  const streams = new Streams(wsAddress(`/room-streams/${name}`), { ...QUICK, params: { user: "dee" } });
+  const [room, next] = ["room", "next"].map((stream) => bare(streams.stream(stream)));
+  context.after(() => streams.disconnect());
+  streams.connect();
+  for (const { answers } of [room, next]) {
+    assert.deepEqual(await answers.next("the answer to the join"), [null, "ok", {}]);
+  }
+  const elsewhere = unique("elsewhere:");
+  for (const topic of [elsewhere, `room:${name}`]) {
+    assert.deepEqual(await next.ask("subscribe", { topic }), ["ok", {}]);
+  }
+  assert.deepEqual(await room.ask("subscribe", { topic: elsewhere }), ["ok", {}]);
+  const told = { topic: elsewhere, event: "news", payload: { n: 1 } };
+  assert.deepEqual(await room.ask("tell", told), ["ok", {}]);
+  for (const { news } of [room, next]) assert.deepEqual(await news.next("news"), ["heard", told]);
+  // The topic of one is heard by the other, and by its own peer as before.
+  assert.deepEqual(await room.ask("shout", { n: 2 }), ["ok", {}]);
+  assert.deepEqual(await room.news.next("shout"), ["shout", { n: 2 }]);
+  const shout = { topic: `room:${name}`, event: "shout", payload: { n: 2 } };
+  assert.deepEqual(await next.news.next("shout"), ["heard", shout]);
+  // One that leaves takes its own subscriptions with it.
+  assert.deepEqual(await next.ask("phx_leave", {}), ["ok", {}]);
+  for (const event of ["phx_close", "you_left"]) assert.equal((await next.news.next(event))[0], event);
+  assert.deepEqual(await room.ask("tell", { ...told, payload: { n: 3 } }), ["ok", {}]);
+  assert.deepEqual((await room.news.next("news"))[1].payload, { n: 3 });
+  assert.deepEqual(await room.ask("echo", {}), ["ok", {}]);
+  assert.equal(next.news.length, 0);
+});

@@ -16,8 +16,18 @@ import { unique } from "../lib/waiting.mjs";
 const TOKEN =
   "SFMyNTY.g2gDbQAAAAR1LTQybgYAAGjlz4sBYgABUYA.7hMNMQzUAMLcYSqu-k0QKgOvtsVgokGhipXtDgNGbFY";
 const USER = "u-42";
+/** A mount that takes any token, and speaks `sip` besides `phoenix`. */
+const ANY = "/any-token";
 
 const offer = (encoded) => ["phoenix", `base64url.bearer.phx.${encoded}`];
+
+/** The token that the application has of a raw socket. */
+async function tokenOf(raw) {
+  const topic = unique("room:");
+  await raw.join(topic);
+  raw.send("1", "2", topic, "connect_info");
+  return (await raw.next()).payload.response.x_headers["x-phoenix-authtoken"];
+}
 
 async function userOf(socket) {
   const { channel } = await joined(socket, unique("room:"), { announce: false });
@@ -55,11 +65,21 @@ test("the subprotocol phoenix is answered, without the token", async () => {
 });
 
 test("a token may come in either alphabet of base64, padded or not", async () => {
-  const encodings = ["base64", "base64url"].map((it) => Buffer.from(TOKEN).toString(it));
-  for (const encoded of encodings) {
-    const protocols = offer(encoded.replace(/=/g, ""));
-    await withRaw("/auth", { protocols }, (raw) => raw.join(unique("room:")));
+  const token = "??>???>";
+  for (const encoded of ["Pz8+Pz8/Pg==", "Pz8+Pz8/Pg", "Pz8-Pz8_Pg==", "Pz8-Pz8_Pg"]) {
+    assert.equal(Buffer.from(encoded, "base64").toString(), token);
+    const offered = offer(encoded).join(", ");
+    await withRaw(ANY, { protocols: ["phoenix"], offered }, async (raw) => {
+      assert.equal(raw.socket.protocol, "phoenix");
+      assert.equal(await tokenOf(raw), token, encoded);
+    });
   }
+});
+
+test("a mount with subprotocols of its own takes the client's token, too", async (context) => {
+  await joined(await connected(context, { mount: ANY, authToken: TOKEN }), unique("room:"));
+  await withRaw(ANY, { protocols: ["sip"] }, (raw) => assert.equal(raw.socket.protocol, "sip"));
+  assert.equal(await refusedWith(ANY, { protocols: ["mqtt"] }), 403);
 });
 
 for (const [what, protocols] of [
@@ -86,7 +106,11 @@ test("long-poll: the token is a header of the first request", async () => {
   assert.equal((await new RawPoll("/auth", { headers: { "x-phoenix-authtoken": `${TOKEN}x` } }).get()).status, 403);
 });
 
-test("where no token is asked for, one does no harm", async (context) => {
+test("where no token is asked for, one does no harm, and is seen by nobody", async (context) => {
   const socket = await connected(context, { authToken: TOKEN });
-  await joined(socket, unique("room:"));
+  const { channel } = await joined(socket, unique("room:"));
+  const [status, info] = await answer(channel.push("connect_info", {}));
+  assert.equal(status, "ok");
+  assert.equal(info.sec_websocket_headers["sec-websocket-protocol"], "phoenix");
+  assert.doesNotMatch(JSON.stringify(info), /bearer|authtoken/);
 });

@@ -118,10 +118,7 @@ async fn group_send(
     let group = GroupName::new(group)?;
     let content = content(&text)?;
     let reply = match event {
-        Some(name) => Reply::event(Application {
-            name: name.into(),
-            content,
-        }),
+        Some(name) => Reply::event(Application::new(name, content)),
         None => Reply::text(text),
     };
     let delivery = layer.group_send(&group, reply).await?;

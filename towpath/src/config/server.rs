@@ -90,7 +90,8 @@ pub enum Loss {
 /// The pages that may open a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// Those that came from the host that the socket is opened on.
+    /// Those that came from the host that the socket is opened on, from whatever
+    /// port.
     SameHost,
     /// All.
     Any,

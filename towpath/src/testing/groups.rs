@@ -64,8 +64,8 @@ impl TestApp {
         value: &T,
     ) -> impl Future<Output = ()> {
         let content = self.encoded(Location::caller(), value);
-        let name = name.into().into();
-        self.group_send(group, Reply::event(Application { name, content }))
+        let name = name.into();
+        self.group_send(group, Reply::event(Application::new(name, content)))
     }
 
     /// Sends any reply to every member of a group.

@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytestring::ByteString;
+use towpath_layer_core::LocalId;
 
+use crate::framing::Framing;
 use crate::meter::Meter;
 use crate::router::{IntoWebsocket, Websocket};
 use crate::topics::Kept;
@@ -32,7 +34,8 @@ pub struct Demultiplexer {
 /// |---|---|
 /// | connect | all streams, in their order; the first that refuses refuses the connection |
 /// | a frame | the stream that it names |
-/// | an event of the application | every stream that has a consumer of that name; a type that does not know it leaves it to the others |
+/// | an event that a stream's consumer sent to itself, a tick | that stream |
+/// | another event of the application | every stream that has a consumer of that name; a type that does not know it leaves it to the others |
 /// | disconnect | all streams |
 ///
 /// What streams write or put into their outbox at connect goes out once all have
@@ -84,11 +87,19 @@ struct Streams {
 
 struct Stream {
     name: ByteString,
+    number: u8,
     consumers: Websocket,
     meter: OnceLock<Meter>,
 }
 
 impl Stream {
+    fn framing(&self) -> Framing {
+        Framing {
+            stream: Some(self.name.clone()),
+            number: self.number,
+        }
+    }
+
     /// Looked up at the first event: routes are written down before anything
     /// listens to what is measured.
     fn meter(&self) -> &Meter {
@@ -99,9 +110,12 @@ impl Stream {
 
 impl From<Demultiplexer> for Websocket {
     fn from(demultiplexer: Demultiplexer) -> Self {
-        let streams = demultiplexer.streams.into_iter();
-        let streams = streams.map(|(name, consumers)| Stream {
+        // Those beyond are refused at start.
+        let numbers = (1..=u8::MAX).chain(std::iter::repeat(u8::MAX));
+        let streams = demultiplexer.streams.into_iter().zip(numbers);
+        let streams = streams.map(|((name, consumers), number)| Stream {
             name,
+            number,
             consumers,
             meter: OnceLock::new(),
         });
@@ -148,6 +162,10 @@ impl Streams {
     }
 
     fn check_names(&self, position: usize, stream: &Stream) -> Result<(), String> {
+        if stream.number > LocalId::LISTENERS_MAX {
+            let max = LocalId::LISTENERS_MAX;
+            return Err(format!("a demultiplexer has {max} streams at most"));
+        }
         let mut before = self.streams.iter().take(position);
         if before.any(|other| other.name == stream.name) {
             return Err("there are two of that name".to_owned());

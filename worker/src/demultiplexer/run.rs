@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use towpath_layer_core::{Close, Event, EventKind, Frame, Push};
+use towpath_layer_core::{Application, Close, Event, EventKind, Frame, Push};
 
 use super::wire::{self, Incoming, Reason, Refusal};
 use super::{Stream, Streams};
@@ -50,13 +50,7 @@ impl Consume for Part {
                 EventKind::Out(push) => out(&streams, &context, &event, push).await,
                 EventKind::Receive(frame) => receive(&streams, &context, &event, frame).await,
                 EventKind::Application(application) => {
-                    if all_that_take(&streams, &context, &event).await? {
-                        return Ok(());
-                    }
-                    let name = &*application.name;
-                    Err(Error::internal(format!(
-                        "no stream takes the event {name:?}"
-                    )))
+                    told(&streams, &context, &event, application).await
                 }
                 EventKind::Disconnect { .. } => {
                     all_that_take(&streams, &context, &event).await.map(drop)
@@ -79,7 +73,7 @@ async fn connect(streams: &Streams, context: &Context, event: &Event) -> Result 
             continue;
         };
         let before = context.savepoint(&stream.name);
-        let part = context.stream(&stream.name, event.clone()).holding();
+        let part = context.stream(&stream.framing(), event.clone()).holding();
         let called = consumer.call(part).await;
         stream
             .meter()
@@ -100,14 +94,45 @@ async fn connect(streams: &Streams, context: &Context, event: &Event) -> Result 
 /// A broadcast for a stream whose consumer sees it first.
 async fn out(streams: &Streams, context: &Context, event: &Event, push: &Push) -> Result {
     let stream = push.stream.as_deref().and_then(|name| streams.find(name));
-    let consumer =
-        stream.and_then(|stream| Some((stream, stream.consumers.consumer(&event.kind)?)));
-    match consumer {
-        Some((stream, consumer)) => run(stream, consumer, context, event.clone())
-            .await
-            .map(drop),
-        None => Err(context.lacks("stream")),
+    let stream = stream.ok_or_else(|| context.lacks("stream"))?;
+    let consumer = stream.consumers.consumer(&event.kind);
+    let consumer = consumer.ok_or_else(|| context.lacks("stream"))?;
+    run(stream, consumer, context, event.clone())
+        .await
+        .map(drop)
+}
+
+/// An event of the application: one that a stream told itself, or one for all.
+async fn told(
+    streams: &Streams,
+    context: &Context,
+    event: &Event,
+    application: &Application,
+) -> Result {
+    let name = &*application.name;
+    let nobody = |who: &str| format!("{who} takes the event {name:?}");
+    let Some(stream) = &application.stream else {
+        let took = all_that_take(streams, context, event).await?;
+        return took
+            .then_some(())
+            .ok_or_else(|| Error::internal(nobody("no stream")));
+    };
+    let Some(stream) = streams.find(stream) else {
+        let who = format!("no stream {stream:?} is there that");
+        return Err(Error::internal(nobody(&who)));
+    };
+    let took = match stream.consumers.consumer(&event.kind) {
+        Some(consumer) => run(stream, consumer, context, event.clone()).await?,
+        None => {
+            stream.meter().count(Ended::Ignored);
+            false
+        }
+    };
+    if took {
+        return Ok(());
     }
+    let who = format!("no consumer of the stream {:?}", &*stream.name);
+    failed(stream, context, Ended::Ignored, &nobody(&who)).await
 }
 
 async fn receive(streams: &Streams, context: &Context, event: &Event, frame: &Frame) -> Result {
@@ -180,7 +205,7 @@ async fn run(
     event: Event,
 ) -> Result<bool> {
     let before = context.savepoint(&stream.name);
-    let part = context.stream(&stream.name, event);
+    let part = context.stream(&stream.framing(), event);
     // What an error says is the application's too, and may panic.
     let called = async {
         match call(consumer, part, context, &before).await {

@@ -128,7 +128,7 @@ impl Groups {
         let channel = self.channel()?;
         held::flush().await;
         self.layer.group_add(&group, channel, meta.clone()).await?;
-        self.note(GroupChange::Add { group, meta });
+        self.note(GroupChange::add(group, meta));
         Ok(())
     }
 
@@ -145,7 +145,7 @@ impl Groups {
         let group = group_name(group)?;
         held::flush().await;
         self.layer.group_discard(&group, self.channel()?).await?;
-        self.note(GroupChange::Discard { group });
+        self.note(GroupChange::discard(group));
         Ok(())
     }
 
@@ -163,7 +163,7 @@ impl Groups {
         let joined = self.joined().await?;
         self.layer.discard_all(self.channel()?).await?;
         for group in joined {
-            self.note(GroupChange::Discard { group });
+            self.note(GroupChange::discard(group));
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl FromContext for Application {
 
     async fn from_context(context: &Context) -> Result<Self> {
         match context.event().map(|event| &event.kind) {
-            Some(EventKind::Application(event)) => Ok(event.clone()),
+            Some(EventKind::Application(event)) => Ok((**event).clone()),
             _ => Err(context.lacks("name")),
         }
     }

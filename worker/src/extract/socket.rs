@@ -11,7 +11,6 @@ use towpath_layer_core::{Accept, ChannelName, DelayKey, Deny, Message, Reply};
 
 use super::{FromContext, Groups, Layer, Outbox};
 use crate::effects::Answer;
-use crate::framing::Framing;
 use crate::place::CONVERSATION;
 use crate::{Context, Error, Place, Result, held};
 
@@ -191,7 +190,8 @@ impl Socket {
         self.reply(Reply::close(code, reason)).await
     }
 
-    /// Sends an event to the conversation's own consumer of that name.
+    /// Sends an event to the conversation's own consumer of that name; on a
+    /// stream of a demultiplexer to that of the stream.
     ///
     /// # Errors
     ///
@@ -205,7 +205,8 @@ impl Socket {
         name: impl Into<ByteString>,
         value: &T,
     ) -> Result {
-        self.reply(Framing::event(name, value)?).await
+        let framing = self.context.framing();
+        self.reply(framing.own_event(name, value)?).await
     }
 
     /// Sends an event to the conversation's own consumer later; it is gone with
@@ -225,7 +226,8 @@ impl Socket {
         name: impl Into<ByteString>,
         value: &T,
     ) -> Result<DelayKey> {
-        let message = Message::Reply(Framing::event(name, value)?);
+        let framing = self.context.framing();
+        let message = Message::Reply(framing.own_event(name, value)?);
         held::flush().await;
         let layer = self.context.layer();
         Ok(layer
@@ -239,7 +241,7 @@ impl Socket {
     /// The node that holds the connection keeps the time: a tick costs nothing
     /// until it is due, and survives every worker. One that is due while the
     /// one before it still waits is left out. The shortest period is 100 ms, and
-    /// a connection has 16 kinds of ticks at most.
+    /// a connection has 16 kinds of ticks at most, all its streams together.
     ///
     /// # Errors
     ///
@@ -249,7 +251,8 @@ impl Socket {
     ///
     /// A dropped future may have started the ticks or not.
     pub async fn tick_every(&self, period: Duration, name: impl Into<ByteString>) -> Result {
-        self.reply(Reply::tick(name, Some(period))).await
+        let framing = self.context.framing();
+        self.reply(framing.tick(name, Some(period))).await
     }
 
     /// Ends the ticks of one name; fine if there are none.
@@ -262,7 +265,8 @@ impl Socket {
     ///
     /// A dropped future may have ended the ticks or not.
     pub async fn stop_ticking(&self, name: impl Into<ByteString>) -> Result {
-        self.reply(Reply::tick(name, None)).await
+        let framing = self.context.framing();
+        self.reply(framing.tick(name, None)).await
     }
 
     /// Sends any reply, as it is.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use towpath_layer_core::Handshake;
 
 use super::Topics;
@@ -11,6 +12,24 @@ use crate::{Context, FromContext, Groups, Layer, Result};
 
 /// Where the interface server puts a token, however it came.
 const TOKEN_HEADER: &str = "x-phoenix-authtoken";
+
+/// What no path of a URI holds as it is (RFC 3986 §3.3), and `%`.
+const NOT_IN_PATHS: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// How a client with topics reaches its socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,13 +147,15 @@ impl ConnectInfo {
     }
 
     /// What the client has asked for: scheme, host and port, path and query,
-    /// `wss://example.org/socket?user=ada` for example. The host is what the
-    /// client says; behind a proxy, the scheme is that of the proxy's request.
+    /// `wss://example.org/socket?user=ada` for example. The path is percent-encoded
+    /// again, but for its slashes. The host is what the client says; behind a
+    /// proxy, the scheme is that of the proxy's request.
     #[must_use]
     pub fn uri(&self) -> String {
         let scheme = &self.handshake.scheme;
         let host = self.header("host").unwrap_or_default();
-        let mut uri = format!("{scheme}://{host}{}", self.path());
+        let path = utf8_percent_encode(self.path(), NOT_IN_PATHS);
+        let mut uri = format!("{scheme}://{host}{path}");
         if !self.query().is_empty() {
             uri.push('?');
             uri.push_str(&String::from_utf8_lossy(self.query()));

@@ -271,9 +271,11 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// other is followed by a first frame, a `phx_reply` with no `ref`. What
     /// answers a message is a `phx_reply` with its `ref`.
     ///
-    /// [`Topic::subscribe`] and bytes fail there. [`Error::close`] closes the
-    /// connection with its own code. Where a stream ends and the connection
-    /// lives, [`terminate`](Self::terminate) untracks what was tracked.
+    /// Bytes fail there. [`Error::close`] closes the connection with its own
+    /// code. Where a stream ends and the connection lives,
+    /// [`terminate`](Self::terminate) untracks what was tracked. Two streams of
+    /// one socket in the same topic have one membership in it: the last that
+    /// joined is told.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use towpath_layer_core::{Application, Broadcast, EventKind};
 
-use super::{TopicPayload, names};
+use super::TopicPayload;
 use crate::{Error, Result};
 
 /// Close codes (RFC 6455 §7.4.1; 1012 is in its registry).
@@ -34,7 +34,7 @@ pub enum Info {
 
 impl Info {
     pub(super) fn of(event: Application) -> Result<Self> {
-        if event.name != names::BROADCAST {
+        if event.name != *Broadcast::HEARD {
             return Ok(Self::Event(event));
         }
         let broadcast: Broadcast = event

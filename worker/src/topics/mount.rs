@@ -16,6 +16,8 @@ use crate::router::Websocket;
 const MAX_TOPICS: usize = 100;
 /// How long a poll waits, unless it is said otherwise.
 const LONGPOLL_WINDOW: Duration = Duration::from_secs(10);
+/// After how long Phoenix's client takes a poll for lost.
+const LONGPOLL_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A socket and its topics, for
 /// [`Router::socket`](crate::Router::socket); see [`topics`].
@@ -220,7 +222,9 @@ impl<S: TopicSocket> TopicRoutes<S> {
     /// How long a poll waits for a message before it is answered with none; a
     /// session that nobody polls for one and a half of it ends. Each line of a
     /// request that brings messages has this long to be taken, too; after that
-    /// 408, and the rest is left out. Default: 10 s.
+    /// 408, and the rest is left out. More than 0 and less than 20 s, after which
+    /// the client of Phoenix takes its poll for lost; checked at start. Default:
+    /// 10 s.
     #[must_use]
     pub fn longpoll_window(mut self, window: Duration) -> Self {
         self.mount.longpoll_window = window;
@@ -261,9 +265,10 @@ impl<S: TopicSocket> TopicRoutes<S> {
         self
     }
 
-    /// The subprotocols that are spoken: the first that a client offers is
+    /// The subprotocols that are spoken, besides `phoenix` with
+    /// [`auth_token`](Self::auth_token): the first that a client offers is
     /// answered, and one that offers only others is refused with 403. Default:
-    /// any, and none is answered.
+    /// any, and only `phoenix` is answered.
     #[must_use]
     pub fn subprotocols<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.mount.subprotocols = names.into_iter().map(Into::into).collect();
@@ -372,6 +377,13 @@ impl Mount {
     fn check_limits(&self) -> Result<(), String> {
         if self.longpoll_window.is_zero() {
             return Err("longpoll_window is 0, a poll has to wait for a while".to_owned());
+        }
+        if self.longpoll_window >= LONGPOLL_PATIENCE {
+            return Err(format!(
+                "longpoll_window is {:?}, expected less than 20 s: clients take a poll of that \
+                 length for lost",
+                self.longpoll_window
+            ));
         }
         if self.max_topics == 0 {
             return Err("max_topics is 0, at least 1 topic has to be joined".to_owned());

@@ -8,8 +8,6 @@ use crate::{Error, Result};
 const PROTOCOL_TOPIC: &str = "phoenix";
 /// What events of the protocol begin with.
 const PROTOCOL_PREFIX: &str = "phx_";
-/// The event by which a broadcast of another topic reaches a conversation.
-pub(super) const BROADCAST: &str = "phx_broadcast";
 /// Ends every socket of an id.
 pub(super) const DISCONNECT: &str = "disconnect";
 /// What keeps a connection awake, on the protocol's own topic.

@@ -65,7 +65,9 @@ impl<C: TopicConsumer> Consume for Part<C> {
             match &event.kind {
                 EventKind::Connect(_) => connect::<C>(&context, topic).await,
                 EventKind::Receive(frame) => receive::<C>(&context, topic, frame).await,
-                EventKind::Application(event) => info::<C>(&context, topic, event.clone()).await,
+                EventKind::Application(event) => {
+                    info::<C>(&context, topic, (**event).clone()).await
+                }
                 EventKind::Disconnect { .. } => terminate::<C>(&context, topic, event).await,
                 EventKind::Out(push) => out::<C>(&context, topic, push).await,
                 EventKind::Join(_) | EventKind::In(_) => Err(context.lacks("frame")),
@@ -202,7 +204,8 @@ async fn finish<C: TopicConsumer>(consumer: &mut C, done: Done, topic: &Topic) -
 /// The topic is over: so is the connection, unless it has other streams.
 async fn end<C: TopicConsumer>(consumer: &mut C, reason: TerminateReason, topic: &Topic) -> Result {
     let context = topic.context();
-    leave_group(context, GroupName::topic(topic.name())).await?;
+    leave_group(context, 0, GroupName::topic(topic.name())).await?;
+    topic.unsubscribe_all().await?;
     context.keep_session(Ok(Bytes::new()));
     let terminated = Terminated::in_order(reason);
     if let Err(error) = consumer.terminate(terminated, topic).await {
@@ -219,12 +222,19 @@ async fn end<C: TopicConsumer>(consumer: &mut C, reason: TerminateReason, topic:
 
 async fn info<C: TopicConsumer>(context: &Context, name: String, event: Application) -> Result {
     let topic = Topic::plain(context, name)?;
+    // On a stream it may be for another.
+    let is_own = event.stream == context.framing().stream;
     let Some(mut consumer) = value::<C>(context)? else {
-        return Err(Error::unknown_event(&event));
+        // One that has left hears nothing any more; what it told itself may be
+        // a tick.
+        return if is_own {
+            topic.stop_ticking(event.name).await
+        } else {
+            Err(Error::unknown_event(&event))
+        };
     };
     let handled = informed(&mut consumer, Info::of(event)?, &topic).await;
-    // On a stream the event may be for another.
-    if context.framing().stream.is_none() && warned(&handled) {
+    if is_own && warned(&handled) {
         return Ok(());
     }
     match unless_refused(context, handled)? {

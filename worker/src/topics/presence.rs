@@ -152,21 +152,26 @@ impl Topic {
     ///
     /// It takes effect once the consumer has returned without an error, and
     /// passes [`fetch`](TopicConsumer::fetch) before. Several clients may have
-    /// one key, each with its meta; a client has 16 keys in a topic at most, of
-    /// 4 KiB in all. It ends with [`untrack`](Self::untrack), and with the
-    /// conversation, however that ends; in `terminate` it is of no use.
+    /// one key, each with its meta. It ends with [`untrack`](Self::untrack), and
+    /// with the conversation, however that ends; in `terminate` it is of no use.
+    ///
+    /// A client has 16 keys in a topic at most, of 4 KiB in all with their
+    /// metas. Its node sees to that: this returns `Ok` all the same, and what is
+    /// beyond is left out, with a warning in the node's log.
     ///
     /// # Errors
     ///
     /// An internal [`Error`] that shows the key (at most 255 bytes, and none of
     /// `__proto__`, `constructor` and `prototype`, at which older clients
-    /// break) or the meta, or says that one event changes more than 128 keys.
+    /// break) or the meta, or says that the two have more than 4 KiB alone, or
+    /// that one event changes more than 128 keys.
     pub fn track<T: Serialize + ?Sized>(&self, key: impl Into<ByteString>, meta: &T) -> Result {
         self.track_in(self.name(), key, meta)
     }
 
     /// As [`track`](Self::track): the meta of a key that this client tracks is
-    /// replaced.
+    /// replaced. One that makes all of them larger than 4 KiB is left out in the
+    /// same way: the old one stays.
     ///
     /// # Errors
     ///

@@ -75,7 +75,8 @@ pub(super) async fn open<C: TopicConsumer>(
     if !(topic.is_plain() && resume.is_some()) {
         let member = topic.is_plain().then(|| member::<C>(topic).to_text());
         let meta = member.unwrap_or_default().into_bytes();
-        join_group(topic.context(), GroupName::topic(topic.name()), meta).await?;
+        let group = GroupName::topic(topic.name());
+        join_group(topic.context(), 0, group, meta).await?;
     }
     let resume = resume.map(|resume| TopicReply::Resume(Box::new(resume)));
     let joined = TopicReply::Joined { response };

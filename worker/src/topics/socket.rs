@@ -89,7 +89,7 @@ pub(super) async fn enter<S: TopicSocket>(
         None => S::connect(params, &ConnectInfo::of(context)?).await?,
     };
     if let Some(id) = socket.id() {
-        join_group(context, GroupName::topic(&id), meta).await?;
+        join_group(context, 0, GroupName::topic(&id), meta).await?;
     }
     Ok(socket)
 }

@@ -122,7 +122,11 @@ impl SocketRef {
             Some(plain) => {
                 let stream = plain.stream.clone();
                 let frame = wire::frame(&plain.topic, &answer)?;
-                Ok(Framing { stream }.encoded(frame))
+                Ok(Framing {
+                    stream,
+                    ..Framing::default()
+                }
+                .encoded(frame))
             }
         }
     }

@@ -9,7 +9,8 @@ use bytestring::ByteString;
 use parking_lot::Mutex;
 use serde::Serialize;
 use towpath_layer_core::{
-    Broadcast, ChannelName, DelayKey, Frame, GroupChange, GroupName, Reference, Reply, TopicReply,
+    Broadcast, ChannelName, DelayKey, Frame, GroupChange, GroupName, PlainMember, Reference, Reply,
+    TopicReply,
 };
 
 use super::presence::Changes;
@@ -288,20 +289,28 @@ impl Topic {
     }
 
     /// Broadcasts of another topic come to
-    /// [`handle_info`](super::TopicConsumer::handle_info) from now on.
+    /// [`handle_info`](super::TopicConsumer::handle_info) from now on, until this
+    /// one ends. What is not broadcast, as presences are not, does not.
     ///
     /// # Errors
     ///
     /// [`Error`] with the layer's
-    /// [`GroupError`](towpath_layer_core::GroupError), or an internal one on a
-    /// plain WebSocket.
+    /// [`GroupError`](towpath_layer_core::GroupError), or an internal one for
+    /// the conversation's own topic.
     ///
     /// # Cancel safety
     ///
     /// A dropped future may have subscribed or not.
     pub async fn subscribe(&self, topic: &str) -> Result {
         self.check_other(topic)?;
-        join_group(self.context(), GroupName::topic(topic), Bytes::new()).await
+        let stream = self.context().framing().stream.unwrap_or_default();
+        let member = PlainMember {
+            stream,
+            intercepts: Vec::new(),
+        };
+        let meta = member.to_text().into_bytes();
+        let group = GroupName::topic(topic);
+        join_group(self.context(), self.listener(), group, meta).await
     }
 
     /// They come no more; fine if they did not.
@@ -315,7 +324,8 @@ impl Topic {
     /// A dropped future may have unsubscribed or not.
     pub async fn unsubscribe(&self, topic: &str) -> Result {
         self.check_other(topic)?;
-        leave_group(self.context(), GroupName::topic(topic)).await
+        let group = GroupName::topic(topic);
+        leave_group(self.context(), self.listener(), group).await
     }
 
     /// Sends this conversation's own consumer an event of the application, for
@@ -441,11 +451,28 @@ impl Topic {
         names::broadcast(&self.name, event, payload.into_message()?)
     }
 
-    fn check_other(&self, topic: &str) -> Result {
+    /// As which of the connection's listeners it hears of other topics: the
+    /// conversation of a joined topic does itself, a plain WebSocket and each of
+    /// its streams has one.
+    fn listener(&self) -> u8 {
         if self.plain {
-            let reason = "a plain WebSocket has one topic and cannot subscribe to others";
-            return Err(Error::internal(reason));
+            self.context().framing().number.max(1)
+        } else {
+            0
         }
+    }
+
+    /// Ends all its subscriptions on a plain WebSocket, or on a stream.
+    pub(super) async fn unsubscribe_all(&self) -> Result {
+        let channel = self.context().reply_channel()?;
+        held::flush().await;
+        let layer = self.context().layer();
+        Ok(layer
+            .discard_all(&channel.listener(self.listener()))
+            .await?)
+    }
+
+    fn check_other(&self, topic: &str) -> Result {
         if *self.name == *topic {
             let reason = "the conversation has joined the topic: that ends with stop";
             return Err(Error::internal(reason));
@@ -557,21 +584,30 @@ impl Topic {
     }
 }
 
-/// Makes the event's own conversation a member of a group; it goes with the
-/// completion, too.
-pub(super) async fn join_group(context: &Context, group: GroupName, meta: Bytes) -> Result {
-    let channel = context.reply_channel()?;
+/// Makes the event's own conversation a member of a group, as itself or as a
+/// listener; it goes with the completion, too.
+pub(super) async fn join_group(
+    context: &Context,
+    listener: u8,
+    group: GroupName,
+    meta: Bytes,
+) -> Result {
+    let channel = context.reply_channel()?.listener(listener);
     held::flush().await;
     let layer = context.layer();
-    layer.group_add(&group, channel, meta.clone()).await?;
-    context.note_group(GroupChange::Add { group, meta });
+    layer.group_add(&group, &channel, meta.clone()).await?;
+    context.note_group(GroupChange::Add {
+        group,
+        meta,
+        listener,
+    });
     Ok(())
 }
 
-pub(super) async fn leave_group(context: &Context, group: GroupName) -> Result {
-    let channel = context.reply_channel()?;
+pub(super) async fn leave_group(context: &Context, listener: u8, group: GroupName) -> Result {
+    let channel = context.reply_channel()?.listener(listener);
     held::flush().await;
-    context.layer().group_discard(&group, channel).await?;
-    context.note_group(GroupChange::Discard { group });
+    context.layer().group_discard(&group, &channel).await?;
+    context.note_group(GroupChange::Discard { group, listener });
     Ok(())
 }

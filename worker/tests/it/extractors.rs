@@ -153,14 +153,13 @@ async fn join(groups: Groups, Text(name): Text) -> Result {
 async fn own_group_changes_come_back_once_each() {
     let (_stage, mut peer) = peer_of(Router::new().route("/x", websocket().receive(join))).await;
     let turn = peer.text("room").await.done();
-    let add = |name: &str, meta: &'static [u8]| GroupChange::Add {
-        group: GroupName::new(name).unwrap(),
-        meta: Bytes::from_static(meta),
+    let add = |name: &str, meta: &'static [u8]| {
+        GroupChange::add(GroupName::new(name).unwrap(), Bytes::from_static(meta))
     };
     let group = GroupName::new("nobody").unwrap();
     let expected = [
         add("everyone", b"\x07"),
-        GroupChange::Discard { group },
+        GroupChange::discard(group),
         add("room", b""),
     ];
     assert_eq!(turn.completion.groups, expected);

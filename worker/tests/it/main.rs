@@ -32,6 +32,7 @@ mod streams;
 mod streams_alone;
 mod topics;
 mod topics_alone;
+mod topics_alone_hears;
 mod topics_mounted;
 mod topics_presence;
 mod topics_subscription;

@@ -206,9 +206,7 @@ async fn a_consumer_leaves_all_its_rooms_and_its_node_hears_of_it() {
     peer.text("join").await.done();
     assert_eq!(peer.text("?").await.done().text(), r#"["a","b"]"#);
     let turn = peer.text("leave").await.done();
-    let left = ["a", "b"].map(|name| GroupChange::Discard {
-        group: GroupName::new(name).unwrap(),
-    });
+    let left = ["a", "b"].map(|name| GroupChange::discard(GroupName::new(name).unwrap()));
     assert_eq!(turn.completion.groups, left);
     assert_eq!(peer.text("?").await.done().text(), "[]");
 }

@@ -295,11 +295,8 @@ impl Peer {
         name: &str,
         value: &T,
     ) -> Turn {
-        self.event(EventKind::Application(Application {
-            name: name.into(),
-            content: Content::encode(value).unwrap(),
-        }))
-        .await
+        let event = Application::new(name, Content::encode(value).unwrap());
+        self.event(EventKind::Application(Box::new(event))).await
     }
 
     /// Asks to join the topic on a socket that has this session.

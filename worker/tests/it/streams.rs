@@ -2,9 +2,11 @@
 //!
 //! Which case of Channels 1.1.8 is where stands in `consumers.rs`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use towpath_layer_core::{Application, Handshake, Reply};
+use towpath_layer_core::{Application, Content, EventKind, Handshake, Reply};
 use towpath_worker::{
     Context, Demultiplexer, Disconnected, Error, Groups, Json, JsonConsumer, JsonSocket, Path,
     Payload, Prepared, Result, Router, Session, Socket, States, Text, WebsocketConsumer,
@@ -262,6 +264,51 @@ async fn an_event_reaches_every_stream_that_takes_it() {
     assert!(turn.texts().is_empty());
     let turn = peer.application("named", &()).await.done();
     assert_eq!(turn.texts(), [frame("named", "3")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stream_tells_itself_reaches_no_other() {
+    async fn tell(Json(delay): Json<u64>, socket: Socket) -> Result {
+        let delay = Duration::from_millis(delay);
+        socket.event("told", "now").await?;
+        socket.event_after(delay, "told", "later").await?;
+        socket.tick_every(delay, "clock").await?;
+        socket.stop_ticking("clock").await
+    }
+    async fn told(Payload(when): Payload<String>, socket: Socket) -> Result {
+        socket.json(&when).await
+    }
+    let both = || websocket().receive(tell).on("told", told);
+    let streams = demultiplexer().stream("a", both()).stream("b", both());
+    let (_stage, mut peer) = peer_of(streams).await;
+    peer.connect().await.done();
+    let turn = peer.text(&frame("b", "1")).await.done();
+    let events = turn.replies.iter().filter_map(|reply| reply.event.as_ref());
+    let streams: Vec<_> = events.map(|event| event.stream.as_deref()).collect();
+    assert_eq!(streams, [Some("b")]);
+    let ticks = turn.replies.iter().filter_map(|reply| reply.tick.as_ref());
+    let streams: Vec<_> = ticks
+        .map(|tick| (tick.stream.as_deref(), tick.every))
+        .collect();
+    let every = Duration::from_millis(1);
+    assert_eq!(streams, [(Some("b"), Some(every)), (Some("b"), None)]);
+
+    let of = |stream: &str, name: &str| {
+        let told = Application::new(name, Content::encode("now").unwrap());
+        let stream = Some(stream.into());
+        EventKind::Application(Box::new(Application { stream, ..told }))
+    };
+    for stream in ["a", "b"] {
+        let turn = peer.event(of(stream, "told")).await.done();
+        assert_eq!(turn.texts(), [frame(stream, "\"now\"")]);
+    }
+    // What goes wrong on a stream stays there.
+    let turn = peer.event(of("a", "unknown")).await.done();
+    assert!(
+        turn.text()
+            .starts_with(r#"{"stream":"a","error":{"code":"failed""#)
+    );
+    peer.event(of("c", "told")).await.failed();
 }
 
 #[tokio::test(start_paused = true)]

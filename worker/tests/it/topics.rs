@@ -347,7 +347,7 @@ async fn a_join_is_answered_with_its_completion_after_the_group_is_joined() {
     let meta = Bytes::new();
     assert_eq!(
         turn.completion.groups,
-        [GroupChange::Add { group, meta }],
+        [GroupChange::add(group, meta)],
         "the membership survives the loss of the backend"
     );
 }
@@ -610,10 +610,7 @@ async fn a_broadcast_of_another_topic_comes_as_information() {
     let subscribed = peer.push("subscribe", "{}").await.done();
     let group = GroupName::topic("news");
     let meta = Bytes::new();
-    let add = GroupChange::Add {
-        group: group.clone(),
-        meta,
-    };
+    let add = GroupChange::add(group.clone(), meta);
     assert_eq!(subscribed.completion.groups, [add]);
     let news = Broadcast {
         topic: "news".into(),
@@ -623,7 +620,7 @@ async fn a_broadcast_of_another_topic_comes_as_information() {
     let pushed = json!({"from": "news", "event": "flash", "body": "rain"});
     said(&turn, &[push("news", &pushed)]);
     let unsubscribed = peer.push("unsubscribe", "{}").await.done();
-    let discard = GroupChange::Discard { group };
+    let discard = GroupChange::discard(group);
     assert_eq!(unsubscribed.completion.groups, [discard]);
     peer.application("phx_broadcast", &7).await.failed();
 }
@@ -637,12 +634,12 @@ async fn ticks_are_started_and_unknown_events_end_nothing() {
     assert!(turn.replies.iter().any(|reply| reply.tick == tick));
     let turn = peer.application("clock", &()).await.done();
     said(&turn, &[push("clock", &json!({}))]);
-    let unknown = Application {
-        name: "what".into(),
-        content: Content::default(),
-    };
+    let unknown = Application::new("what", Content::default());
     said(
-        &peer.event(EventKind::Application(unknown)).await.done(),
+        &peer
+            .event(EventKind::Application(Box::new(unknown)))
+            .await
+            .done(),
         &[],
     );
 }

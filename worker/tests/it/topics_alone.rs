@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_layer_core::{
-    Broadcast, EventKind, Frame, GroupName, Handshake, Push, Reply, TopicReply,
+    Broadcast, ChannelName, EventKind, Frame, GroupName, Handshake, Reply, TopicReply,
 };
 use towpath_worker::{
     Answer, Demultiplexer, Error, Groups, Info, Joined, Result, Router, SocketRef, States,
@@ -17,7 +17,7 @@ use crate::streams::frame;
 use crate::topics::{Notes, UserSocket, answer, said, text};
 
 #[derive(Serialize, Deserialize)]
-struct Room {
+pub(crate) struct Room {
     user: String,
     said: u32,
     kept: Option<SocketRef>,
@@ -98,12 +98,30 @@ impl TopicConsumer for Room {
                 topic.subscribe("news").await?;
                 Ok(Answer::none())
             }
+            "unsubscribe" => {
+                topic.unsubscribe("news").await?;
+                Ok(Answer::none())
+            }
+            "subscribe to its own" => {
+                topic.subscribe(topic.name()).await?;
+                Ok(Answer::none())
+            }
             _ => Err(topic.unknown(event)),
         }
     }
 
     async fn handle_info(&mut self, info: Info, topic: &Topic) -> Result {
         match info {
+            Info::Broadcast {
+                topic: other,
+                event,
+                payload,
+            } => {
+                self.said += 1;
+                let heard = json!({ "n": self.said, "topic": &*other, "event": &*event });
+                topic.push("heard", &heard).await?;
+                topic.push_payload("payload", payload).await
+            }
             Info::Event(event) if event.name == "clock" => topic.push("clock", &json!({})).await,
             Info::Event(event) if event.name == "reject" => {
                 self.said += 1;
@@ -132,22 +150,6 @@ impl TopicConsumer for Room {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Curious;
-
-impl TopicConsumer for Curious {
-    type Socket = UserSocket;
-    const INTERCEPT: &'static [&'static str] = &["secret"];
-
-    async fn join(_: TopicPayload, _: &UserSocket, _: &Topic) -> Result<Joined<Self>> {
-        Ok(Joined::ok(Self))
-    }
-
-    async fn handle_out(&mut self, event: &str, payload: TopicPayload, topic: &Topic) -> Result {
-        topic.push_payload(&format!("{event}_seen"), payload).await
-    }
-}
-
-#[derive(Serialize, Deserialize)]
 struct Greedy;
 
 impl TopicConsumer for Greedy {
@@ -159,13 +161,13 @@ impl TopicConsumer for Greedy {
     }
 }
 
-struct Play {
-    stage: Stage,
+pub(crate) struct Play {
+    pub(crate) stage: Stage,
     notes: Notes,
 }
 
 impl Play {
-    async fn of(router: Router) -> Self {
+    pub(crate) async fn of(router: Router) -> Self {
         let notes = Notes::default();
         let states = States::new().with(notes.clone());
         let stage = Stage::with(WorkerConfig::default(), router, states).await;
@@ -177,7 +179,11 @@ impl Play {
     }
 
     async fn connect(&self, query: &'static str) -> (Peer, Turn) {
-        let mut peer = self.stage.peer("/rooms/1");
+        self.connect_to("/rooms/1", query).await
+    }
+
+    pub(crate) async fn connect_to(&self, path: &str, query: &'static str) -> (Peer, Turn) {
+        let mut peer = self.stage.peer(path);
         let turn = peer
             .connect_with(Handshake {
                 query_string: query.into(),
@@ -185,6 +191,17 @@ impl Play {
             })
             .await;
         (peer, turn)
+    }
+
+    /// What a membership in a topic's group says.
+    pub(crate) async fn meta(&self, channel: &ChannelName, topic: &str) -> Option<Bytes> {
+        let groups = Groups::new(self.stage.layer.clone());
+        let topic = GroupName::topic(topic);
+        let mine = groups.fold(&topic, None, |found, member| {
+            let mine = (member.channel == *channel).then_some(member.meta);
+            std::ops::ControlFlow::Continue(found.or(mine))
+        });
+        mine.await.unwrap()
     }
 
     async fn member(&self) -> Peer {
@@ -195,7 +212,7 @@ impl Play {
     }
 }
 
-fn v1(event: &str, reference: &str, payload: &str) -> String {
+pub(crate) fn v1(event: &str, reference: &str, payload: &str) -> String {
     format!(r#"{{"topic":"room:1","event":"{event}","ref":{reference},"payload":{payload}}}"#)
 }
 
@@ -372,7 +389,7 @@ async fn what_is_no_message_ends_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn what_only_a_socket_with_topics_can_fails() {
     let play = Play::path().await;
-    for event in ["break", "bytes", "subscribe"] {
+    for event in ["break", "bytes", "subscribe to its own"] {
         let sent = format!(r#"{{"event":"{event}","ref":"1"}}"#);
         let turn = play.member().await.text(&sent).await.failed();
         assert!(turn.texts().is_empty(), "{event}");
@@ -658,49 +675,6 @@ async fn one_type_serves_a_socket_a_path_and_a_stream() {
             panic!("no broadcast");
         };
         assert_eq!(shout.payload, Frame::Text(r#"{"by":"ada"}"#.into()));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_intercepted_goes_by_the_consumer_of_its_socket_or_stream() {
-    let streams = demultiplexer()
-        .stream("other", Room::websocket("room:2"))
-        .stream("feed", Curious::websocket("room:1"));
-    let router = Router::new()
-        .route("/rooms/{room}", Curious::websocket("room:{room}"))
-        .route("/streams", streams);
-    let play = Play::of(router).await;
-    let seen = v1("secret_seen", "null", r#"{"n":1}"#);
-    for (path, stream, meta, expected) in [
-        ("/rooms/1", None, "\0secret", seen.clone()),
-        (
-            "/streams",
-            Some("feed"),
-            "feed\0secret",
-            frame("feed", &seen),
-        ),
-    ] {
-        let mut peer = play.stage.peer(path);
-        let handshake = Handshake {
-            query_string: "user=ada&door=front".into(),
-            ..Handshake::default()
-        };
-        peer.connect_with(handshake).await.done();
-        let groups = Groups::new(play.stage.layer.clone());
-        let room = GroupName::topic("room:1");
-        let mine = groups.fold(&room, None, |found, member| {
-            let mine = (member.channel == peer.channel).then_some(member.meta);
-            std::ops::ControlFlow::Continue(found.or(mine))
-        });
-        assert_eq!(mine.await.unwrap().unwrap(), meta);
-        let push = Push {
-            event: "secret".into(),
-            payload: Frame::Text(r#"{"n":1}"#.into()),
-            reference: None,
-            stream: stream.map(Into::into),
-        };
-        let turn = peer.event(EventKind::Out(Box::new(push))).await.done();
-        assert_eq!(turn.texts(), [expected]);
     }
 }
 

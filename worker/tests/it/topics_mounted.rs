@@ -193,6 +193,78 @@ async fn what_phoenix_names_of_a_handshake_has_a_method_each() {
     );
 }
 
+/// A socket that nobody gets, and what its clients are told.
+#[derive(Serialize, Deserialize)]
+struct Shut;
+
+impl TopicSocket for Shut {
+    async fn connect(_: SocketParams, info: &ConnectInfo) -> Result<Self> {
+        Err(Error::deny(403, info.uri()))
+    }
+}
+
+impl TopicConsumer for ShutRoom {
+    type Socket = Shut;
+    async fn join(_: TopicPayload, _: &Shut, _: &Topic) -> Result<Joined<Self>> {
+        Ok(Joined::ok(Self))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShutRoom;
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_the_one_that_was_asked_for_whatever_its_path_holds() {
+    let shut = topics().topic::<ShutRoom>("*");
+    let stage = Stage::new(Router::new().socket("/{tenant}/socket", shut)).await;
+    for (path, asked) in [
+        ("/a?b/socket", "/a%3Fb/socket"),
+        ("/a#b c/socket", "/a%23b%20c/socket"),
+        ("/100%/socket", "/100%25/socket"),
+        ("/caf\u{e9}/socket", "/caf%C3%A9/socket"),
+        ("/a-._~!$&'()*+,;=:@b/socket", "/a-._~!$&'()*+,;=:@b/socket"),
+    ] {
+        let mut peer = stage.peer(path);
+        let turn = peer.connect_with(Handshake {
+            scheme: "ws".into(),
+            headers: vec![("host".into(), "host".into())],
+            ..handshake("x=%3F1")
+        });
+        let (_, uri) = turn.await.done().denied().unwrap();
+        assert_eq!(uri, format!("ws://host{asked}?x=%3F1"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_asks_the_application_for_its_values() {
+    struct Door(&'static str);
+    #[derive(Serialize, Deserialize)]
+    struct Guarded;
+    impl TopicSocket for Guarded {
+        async fn connect(_: SocketParams, info: &ConnectInfo) -> Result<Self> {
+            let door = info.state::<Door>()?;
+            Err(Error::deny(403, door.0))
+        }
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Nothing;
+    impl TopicConsumer for Nothing {
+        type Socket = Guarded;
+        async fn join(_: TopicPayload, _: &Guarded, _: &Topic) -> Result<Joined<Self>> {
+            Ok(Joined::ok(Self))
+        }
+    }
+    let router = || Router::new().socket("/socket", topics().topic::<Nothing>("*"));
+    let states = States::new().with(Door("the door is shut"));
+    let stage = Stage::with(WorkerConfig::default(), router(), states).await;
+    let (_, turn) = connected(&stage, "/socket", "").await;
+    let shut = Some((403, "the door is shut".to_owned()));
+    assert_eq!(turn.done().denied(), shut);
+    let without = Stage::new(router()).await;
+    let (_, turn) = connected(&without, "/socket", "").await;
+    turn.failed();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_begins_with_a_session_is_that_socket() {
     let stage = Stage::new(Router::new().socket("/socket", open())).await;
@@ -234,7 +306,7 @@ async fn a_socket_with_an_id_is_in_its_group_before_it_is_accepted() {
     let meta = Bytes::new();
     assert_eq!(
         turn.done().completion.groups,
-        [GroupChange::Add { group, meta }]
+        [GroupChange::add(group, meta)]
     );
     let topics = Topics::new(stage.layer.clone());
     assert_eq!(topics.disconnect("user:ada").await.unwrap().delivered, 1);
@@ -516,6 +588,10 @@ fn limits_of_nothing_and_names_that_nobody_sends_are_found_at_start() {
             open().longpoll_window(Duration::ZERO),
             "longpoll_window is 0",
         ),
+        (
+            open().longpoll_window(Duration::from_secs(20)),
+            "longpoll_window is 20s, expected less than 20 s",
+        ),
         (open().message_size_max(0), "message_size_max is 0"),
         (open().versions([]), "versions is empty"),
         (open().subprotocols(["a", "b c"]), "the subprotocol \"b c\""),
@@ -527,6 +603,7 @@ fn limits_of_nothing_and_names_that_nobody_sends_are_found_at_start() {
         assert!(errors.contains(part), "{errors}");
     }
     let pages = open().origins(["*"]).subprotocols(["a", "b.c"]);
+    let pages = pages.longpoll_window(Duration::from_millis(19_999));
     let router = Router::new().socket("/s", pages.idle_timeout(Duration::from_secs(60)));
     router.check(&States::new()).unwrap();
 }

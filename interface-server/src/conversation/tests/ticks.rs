@@ -50,10 +50,10 @@ fn a_tick_is_an_event_without_content_that_comes_again_and_again() {
         let [Action::Emit { attempt, .. }] = rig.actions[..] else {
             panic!("{:?}", rig.actions);
         };
-        let expected = EventKind::Application(Application {
-            name: "clock".into(),
-            content: Content::encode(&()).unwrap(),
-        });
+        let expected = EventKind::Application(Box::new(Application::new(
+            "clock",
+            Content::encode(&()).unwrap(),
+        )));
         assert_eq!(rig.conversation.message(attempt).unwrap().kind, expected);
         rig.sent("websocket.event");
         rig.done(attempt);
@@ -124,6 +124,43 @@ fn a_stopped_tick_does_not_come_although_it_waited() {
     rig.take();
     rig.done(busy);
     assert_eq!(rig.take(), []);
+}
+
+#[test]
+fn two_streams_have_ticks_of_one_name() {
+    let on = |stream: &str, every_ms: Option<u64>| {
+        let mut reply = Reply::tick("clock", every_ms.map(ms));
+        if let Some(tick) = &mut reply.tick {
+            tick.stream = Some(stream.into());
+        }
+        reply
+    };
+    let mut rig = Rig::open();
+    rig.reply(on("a", Some(1000)));
+    rig.wakes_at(Some(1000));
+    rig.reply(on("b", Some(5000)));
+    rig.reply(Reply::tick("clock", None));
+    for at in [1000, 2000] {
+        rig.tick_at(at);
+        rig.wakes_at(Some(at + 1000));
+        let [Action::Emit { attempt, .. }] = rig.actions[..] else {
+            panic!("{:?}", rig.actions);
+        };
+        let kind = rig.conversation.message(attempt).unwrap().kind;
+        let EventKind::Application(event) = kind else {
+            panic!("no event of the application: {kind:?}");
+        };
+        assert_eq!(
+            (&*event.name, event.stream.as_deref()),
+            ("clock", Some("a"))
+        );
+        rig.sent("websocket.event");
+        rig.done(attempt);
+    }
+    rig.reply(on("a", None));
+    rig.wakes_at(Some(5000));
+    rig.reply(on("b", None));
+    rig.wakes_at(None);
 }
 
 #[test]

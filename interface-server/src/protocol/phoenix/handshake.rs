@@ -22,7 +22,7 @@ const TOKEN_HEADER: ByteString = ByteString::from_static("x-phoenix-authtoken");
 const SUBPROTOCOLS_HEADER: &str = "sec-websocket-protocol";
 
 /// What the offered subprotocol begins with that is a token.
-const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
+pub(crate) const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -50,13 +50,14 @@ impl Speech {
         handshake: &mut Handshake,
     ) -> Result<Self, Refusal> {
         let serializer = version(&handshake.query_string, &mount.serializers)?;
-        if !mount.auth_token {
-            handshake.headers.retain(|(name, _)| *name != TOKEN_HEADER);
-        } else if carries == Carries::TextAndBytes {
-            take_token(handshake)?;
-        }
         if carries == Carries::TextAndBytes {
-            check_subprotocols(&mount.subprotocols, &handshake.subprotocols)?;
+            if mount.auth_token {
+                take_token(handshake)?;
+            }
+            check_subprotocols(&mount, &handshake.subprotocols)?;
+        }
+        if !mount.auth_token {
+            drop_tokens(handshake);
         }
         Ok(Self {
             mount,
@@ -68,9 +69,9 @@ impl Speech {
 
 /// A client that offers subprotocols offers one that is spoken, if the mount
 /// says which are.
-fn check_subprotocols(spoken: &[String], offered: &[ByteString]) -> Result<(), Refusal> {
-    let known = |offered: &ByteString| spoken.iter().any(|spoken| **spoken == **offered);
-    if spoken.is_empty() || offered.is_empty() || offered.iter().any(known) {
+fn check_subprotocols(mount: &Mount, offered: &[ByteString]) -> Result<(), Refusal> {
+    let known = |offered: &ByteString| mount.speaks(offered);
+    if mount.subprotocols.is_empty() || offered.is_empty() || offered.iter().any(known) {
         return Ok(());
     }
     let body = "none of the offered subprotocols is spoken here\n";
@@ -107,38 +108,44 @@ fn unknown_version(asked: &str, spoken: &[Serializer]) -> Refusal {
 /// Takes a token out of the offered subprotocols: exactly one may be one.
 fn take_token(handshake: &mut Handshake) -> Result<(), Refusal> {
     let offered = &mut handshake.subprotocols;
-    let is_token = |offered: &ByteString| offered.starts_with(TOKEN_PREFIX);
     if offered.iter().filter(|offered| is_token(offered)).count() != 1 {
         return Ok(());
     }
-    let Some(at) = offered.iter().position(is_token) else {
+    let Some(at) = offered.iter().position(|offered| is_token(offered)) else {
         return Ok(());
     };
     let token = offered.remove(at);
     let encoded = token.strip_prefix(TOKEN_PREFIX).unwrap_or_default();
     let body = "the offered token is not the base64 of a text\n";
     let token = decoded(encoded).ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, body))?;
+    drop_tokens(handshake);
+    handshake.headers.push((TOKEN_HEADER, token.into_bytes()));
+    Ok(())
+}
+
+/// Leaves no token behind, in whatever way it came.
+fn drop_tokens(handshake: &mut Handshake) {
+    handshake.subprotocols.retain(|offered| !is_token(offered));
     for (name, value) in &mut handshake.headers {
         if *name == SUBPROTOCOLS_HEADER {
             *value = without_tokens(value);
         }
     }
-    let headers = &mut handshake.headers;
-    headers.retain(|(name, value)| match &**name {
+    handshake.headers.retain(|(name, value)| match &**name {
         SUBPROTOCOLS_HEADER => !value.is_empty(),
         name => *name != *TOKEN_HEADER,
     });
-    headers.push((TOKEN_HEADER, token.into_bytes()));
-    Ok(())
+}
+
+fn is_token(offered: &str) -> bool {
+    offered.starts_with(TOKEN_PREFIX)
 }
 
 /// A list of subprotocols without those that are tokens.
 fn without_tokens(list: &Bytes) -> Bytes {
     let text = String::from_utf8_lossy(list);
     let names = text.split(',').map(str::trim);
-    let names: Vec<&str> = names
-        .filter(|name| !name.starts_with(TOKEN_PREFIX))
-        .collect();
+    let names: Vec<&str> = names.filter(|name| !is_token(name)).collect();
     names.join(", ").into()
 }
 

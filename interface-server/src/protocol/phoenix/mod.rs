@@ -22,7 +22,7 @@ mod v2;
 mod vsn;
 
 pub(crate) use error::{DecodeError, EncodeError};
-pub(crate) use handshake::Speech;
+pub(crate) use handshake::{Speech, TOKEN_PREFIX};
 pub(crate) use machine::{
     Action, ChannelId, Dropped, JoinOutcome, Leaving, Limits, Machine, Stop, Turn,
 };

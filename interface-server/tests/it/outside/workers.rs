@@ -151,10 +151,7 @@ async fn the_node_that_waits_is_told_who_vouches_for_an_outside_worker() {
         order: 3,
         attempt: 9,
         session: bytes::Bytes::new(),
-        kind: EventKind::Application(Application {
-            name: "said".into(),
-            content: content(&json!(1)),
-        }),
+        kind: EventKind::Application(Box::new(Application::new("said", content(&json!(1))))),
     };
     let channel = ChannelName::new(channels::EVENT).unwrap();
     outside.layer.send(&channel, event.into()).await.unwrap();

@@ -112,7 +112,7 @@ async fn a_consumer_hears_of_another_topic_that_it_has_subscribed_to() {
     let heard: Broadcast = told.content.decode().unwrap();
     assert_eq!(
         (&*told.name, &*heard.topic, &*heard.event),
-        ("phx_broadcast", "news", "headline")
+        (Broadcast::HEARD, "news", "headline")
     );
     stage.rig.end().await;
 }

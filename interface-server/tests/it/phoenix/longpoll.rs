@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use towpath_layer_core::{ChannelLayer, EventKind, Outcome, TopicReply};
+use towpath_layer_core::{ChannelLayer, Deny, EventKind, Outcome, Reply, TopicReply};
 
 use super::stage::{Stage, answer, json as payload, parting, pushed};
 use crate::rig::{Rig, config, within};
@@ -236,6 +236,29 @@ async fn what_a_consumer_refuses_is_a_status_in_the_body() {
     )
     .await;
     assert_eq!(version.1, json!({"status": 403}));
+    stage.rig.end().await;
+}
+
+#[tokio::test]
+async fn a_client_is_told_the_statuses_that_it_knows() {
+    let mut stage = Stage::start().await;
+    for (status, told) in [(401, 403), (403, 403), (429, 403), (503, 500)] {
+        let deny = Deny {
+            status,
+            headers: Vec::new(),
+            body: "no".into(),
+        };
+        let deny = Reply {
+            deny: Some(Box::new(deny)),
+            ..Reply::default()
+        };
+        let (answer, ()) = tokio::join!(get(stage.rig.address, LONG, ""), async {
+            let connect = stage.worker.next().await;
+            stage.worker.reply(&connect, deny).await;
+            stage.worker.done(&connect).await;
+        });
+        assert_eq!(answer, json!({"status": told}), "{status}");
+    }
     stage.rig.end().await;
 }
 

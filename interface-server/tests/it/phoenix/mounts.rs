@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use towpath_layer_core::{ChannelLayer, Event, EventKind, GroupName, Reply};
+use towpath_layer_core::{ChannelLayer, Event, EventKind, GroupName, Handshake, Reply};
 
 use super::longpoll::request;
 use super::stage::{Stage, json as payload, pushed};
@@ -21,14 +21,29 @@ fn message(more: &str) -> String {
     message
 }
 
+/// What a consumer is told of a handshake.
+fn told(connect: &Event) -> &Handshake {
+    match &connect.kind {
+        EventKind::Connect(handshake) => handshake,
+        other => panic!("a connect, not {other:?}"),
+    }
+}
+
 /// The header fields of a name that a consumer is told of.
 fn headers<'e>(connect: &'e Event, name: &str) -> Vec<&'e [u8]> {
-    let EventKind::Connect(handshake) = &connect.kind else {
-        panic!("a connect, not {connect:?}");
-    };
-    let fields = handshake.headers.iter();
+    let fields = told(connect).headers.iter();
     let fields = fields.filter(|(known, _)| *known == *name);
     fields.map(|(_, value)| &**value).collect()
+}
+
+/// A client that offers subprotocols, and how it connects.
+async fn offering(stage: &mut Stage, path: &str, offered: &str) -> (Client, Event) {
+    let offered = [("sec-websocket-protocol", offered)];
+    let (client, connect) = tokio::join!(
+        Client::connect_with(stage.rig.address, path, &offered),
+        stage.worker.welcome()
+    );
+    (client.unwrap(), connect)
 }
 
 #[tokio::test]
@@ -102,15 +117,59 @@ async fn a_mount_without_tokens_tells_of_none() {
 #[tokio::test]
 async fn a_token_stands_in_one_place_alone() {
     let mut stage = Stage::start().await;
-    let offered = "base64url.bearer.phx.dG9rZW4, phoenix";
-    let offered = [("sec-websocket-protocol", offered)];
-    let (client, connect) = tokio::join!(
-        Client::connect_with(stage.rig.address, "/socket/websocket", &offered),
+    let mut clients = Vec::new();
+    // "???>>" in one alphabet and in the other.
+    for token in ["Pz8/Pj4", "Pz8/Pj4=", "Pz8_Pj4", "Pz8_Pj4="] {
+        let offered = format!("base64url.bearer.phx.{token}, phoenix");
+        let (client, connect) = offering(&mut stage, "/socket/websocket", &offered).await;
+        clients.push(client);
+        assert_eq!(headers(&connect, "sec-websocket-protocol"), [b"phoenix"]);
+        assert_eq!(headers(&connect, "x-phoenix-authtoken"), [b"???>>"]);
+        assert_eq!(told(&connect).subprotocols, ["phoenix"]);
+    }
+    stage.rig.end().await;
+}
+
+#[tokio::test]
+async fn a_token_that_a_mount_does_not_take_stands_nowhere() {
+    let mut stage = Stage::start().await;
+    let tokens = "base64url.bearer.phx.dG9rZW4, base64url.bearer.phx.Pz8/Pj4=";
+    let offered = format!("phoenix, {tokens}");
+    let (_client, connect) = offering(&mut stage, STRICT, &offered).await;
+    assert_eq!(headers(&connect, "sec-websocket-protocol"), [b"phoenix"]);
+    assert!(headers(&connect, "x-phoenix-authtoken").is_empty());
+    assert_eq!(told(&connect).subprotocols, ["phoenix"]);
+    let poll =
+        format!("GET /strict/longpoll?vsn=2.0.0& HTTP/1.1\r\nsec-websocket-protocol: {tokens}");
+    let (_, connect) = tokio::join!(
+        request(stage.rig.address, &poll, ""),
         stage.worker.welcome()
     );
-    let _client = client.unwrap();
-    assert_eq!(headers(&connect, "sec-websocket-protocol"), [b"phoenix"]);
-    assert_eq!(headers(&connect, "x-phoenix-authtoken"), [b"token"]);
+    assert!(headers(&connect, "sec-websocket-protocol").is_empty());
+    stage.rig.end().await;
+}
+
+#[tokio::test]
+async fn a_mount_that_takes_tokens_speaks_phoenix_besides_its_subprotocols() {
+    let mut stage = Stage::start().await;
+    let path = "/tokens/websocket?vsn=2.0.0";
+    let mut clients = Vec::new();
+    for (offered, answered) in [
+        ("phoenix, base64url.bearer.phx.dG9rZW4", "phoenix"),
+        ("phoenix", "phoenix"),
+        ("mqtt, sip, phoenix", "sip"),
+    ] {
+        let (client, _) = offering(&mut stage, path, offered).await;
+        assert_eq!(
+            client.response.headers()["sec-websocket-protocol"],
+            answered
+        );
+        clients.push(client);
+    }
+    let foreign = "mqtt, base64url.bearer.phx.dG9rZW4";
+    let foreign = [("sec-websocket-protocol", foreign)];
+    let refused = Client::connect_with(stage.rig.address, path, &foreign).await;
+    assert_eq!(status(&refused), 403);
     stage.rig.end().await;
 }
 

@@ -55,7 +55,12 @@ async fn the_state_is_never_left_out_of_what_waits_for_a_history() {
     let memory = layer(Limits::default());
     let troubled = Troubled::new(memory.clone());
     let server = Arc::clone(&troubled) as Arc<dyn ChannelLayer>;
-    let rig = Rig::start_on(config(), memory, server, None, None).await;
+    // What one of them has been told of, the other has come behind.
+    let config = ServerConfig {
+        shards: 1,
+        ..config()
+    };
+    let rig = Rig::start_on(config, memory, server, None, None).await;
     let worker = rig.worker();
     let mut stage = Stage { rig, worker };
     let mut bob = Watcher::enter(&mut stage, vec![track("bob", "{}"), watch(true)]).await;
@@ -157,4 +162,20 @@ async fn a_stream_that_ends_is_present_no_more_and_told_no_more() {
         .reply(&connect, Reply::text("still here"))
         .await;
     assert_eq!(client.text().await, "still here");
+}
+
+#[tokio::test]
+async fn a_listener_that_goes_takes_no_presence_with_it() {
+    let mut stage = Stage::start().await;
+    let mut ada = Watcher::enter(&mut stage, vec![watch(true)]).await;
+    let (_client, connect) = plain(&mut stage).await;
+    say(&stage, &connect, vec![track("bob", "{}")]).await;
+    ada.sees(&[("bob", 1)]).await;
+    let (group, listener) = (GroupName::topic(TOPIC), connect.reply_channel.listener(1));
+    let layer = &stage.rig.layer;
+    let added = layer.group_add(&group, &listener, Bytes::new());
+    added.await.unwrap();
+    layer.group_discard(&group, &listener).await.unwrap();
+    say(&stage, &connect, vec![track("bea", "{}")]).await;
+    ada.sees(&[("bea", 1), ("bob", 1)]).await;
 }

@@ -1,11 +1,12 @@
-//! History without Phoenix: plain sockets, and the streams of one.
+//! Topics without Phoenix: plain sockets, and the streams of one.
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use serde_json::Value;
 use towpath_layer_core::{
-    Broadcast, ChannelLayer, Close, EventKind, GroupName, PlainMember, Position, Reply, Resume,
-    TopicReply,
+    Broadcast, ChannelLayer, ChannelName, Close, EventKind, GroupName, Message, PlainMember,
+    Position, Reply, Resume, TopicReply,
 };
 
 use super::resume::TOPIC;
@@ -37,7 +38,7 @@ impl Stage {
     }
 
     /// A plain socket whose worker says that, reply by reply.
-    async fn plain(&mut self, replies: Vec<Reply>) -> Client {
+    async fn resuming(&mut self, replies: Vec<Reply>) -> Client {
         let (client, ()) = tokio::join!(self.rig.connect("/chat"), async {
             let connect = self.worker.next().await;
             for reply in replies {
@@ -46,6 +47,36 @@ impl Stage {
             self.worker.done(&connect).await;
         });
         client
+    }
+
+    /// A plain socket, and its reply channel.
+    async fn plain(&mut self) -> (Client, ChannelName) {
+        tokio::join!(self.rig.connect("/chat"), async {
+            let connect = self.worker.next().await;
+            self.worker.accept(&connect).await;
+            self.worker.done(&connect).await;
+            connect.reply_channel
+        })
+    }
+
+    /// Makes it a member of a topic's group.
+    async fn add(&self, topic: &str, channel: &ChannelName, member: &PlainMember) {
+        let (group, meta) = (GroupName::topic(topic), member.to_text().into_bytes());
+        let added = self.rig.layer.group_add(&group, channel, meta).await;
+        added.unwrap();
+    }
+
+    /// The event of a broadcast that a consumer hears of, and on which stream.
+    async fn heard(&mut self) -> (String, String) {
+        let told = self.worker.next().await;
+        self.worker.done(&told).await;
+        let EventKind::Application(told) = told.kind else {
+            panic!("no event of the application: {told:?}");
+        };
+        assert_eq!(told.name, Broadcast::HEARD);
+        let heard: Broadcast = told.content.decode().unwrap();
+        let stream = told.stream.unwrap_or_default();
+        (heard.event.to_string(), stream.to_string())
     }
 }
 
@@ -64,7 +95,7 @@ async fn a_plain_socket_resumes_by_what_it_has_seen() {
     let seen = stage.position(TOPIC).await;
     stage.publish_to(TOPIC, 2).await;
     let replies = accepting(joined(TOPIC, seen, "").to_vec());
-    let mut client = stage.plain(vec![replies]).await;
+    let mut client = stage.resuming(vec![replies]).await;
     let answer = frame(&mut client).await;
     let event = (&answer["topic"], &answer["event"]);
     assert_eq!(event, (&TOPIC.into(), &"phx_reply".into()));
@@ -85,7 +116,9 @@ async fn what_a_consumer_writes_goes_behind_the_answer_and_what_was_missed() {
         frame: Some(json(r#""written""#)),
         ..accepting(joined(TOPIC, seen, "").to_vec())
     };
-    let mut client = stage.plain(vec![written, Reply::text(r#""later""#)]).await;
+    let mut client = stage
+        .resuming(vec![written, Reply::text(r#""later""#)])
+        .await;
     // What stands in the reply that announces the history goes before all.
     assert_eq!(frame(&mut client).await, "written");
     assert_eq!(frame(&mut client).await["event"], "phx_reply");
@@ -105,7 +138,7 @@ async fn what_was_written_is_written_before_a_close() {
         ..Reply::text(r#""farewell""#)
     };
     let replies = vec![accepting(joined(TOPIC, seen, "").to_vec()), close];
-    let mut client = stage.plain(replies).await;
+    let mut client = stage.resuming(replies).await;
     while frame(&mut client).await != "farewell" {}
     assert_eq!(client.closed().await, 1000);
 }
@@ -124,7 +157,7 @@ async fn streams_of_one_socket_resume_each_where_it_was() {
         joined(left, seen[0], "l").to_vec(),
         joined(right, seen[1], "r").to_vec(),
     ];
-    let mut client = stage.plain(vec![accepting(both.concat())]).await;
+    let mut client = stage.resuming(vec![accepting(both.concat())]).await;
     // No more than is kept: the histories may be read after all of it.
     for number in 3..=6 {
         stage.publish_to(left, number).await;
@@ -152,35 +185,17 @@ async fn streams_of_one_socket_resume_each_where_it_was() {
 #[tokio::test]
 async fn what_a_plain_sockets_consumer_intercepts_is_the_consumers_to_push() {
     let mut stage = Stage::start().await;
-    let group = GroupName::topic(TOPIC);
     // The end of one would be an event, too.
     let mut clients = Vec::new();
     for stream in ["", "feed"] {
-        let (mut client, channel) = tokio::join!(stage.rig.connect("/chat"), async {
-            let connect = stage.worker.next().await;
-            stage.worker.accept(&connect).await;
-            stage.worker.done(&connect).await;
-            connect.reply_channel
-        });
         let member = PlainMember {
             stream: stream.into(),
             intercepts: vec!["first".into(), "secret".into()],
         };
-        let meta = member.to_text().into_bytes();
-        let added = stage.rig.layer.group_add(&group, &channel, meta).await;
-        added.unwrap();
+        let (mut client, channel) = stage.plain().await;
+        stage.add(TOPIC, &channel, &member).await;
         for event in ["secret", "open"] {
-            let broadcast = TopicReply::Broadcast(Broadcast {
-                topic: TOPIC.into(),
-                event: event.into(),
-                payload: json("{}"),
-                except: None,
-            });
-            let reply = Reply {
-                topic: vec![broadcast],
-                ..Reply::default()
-            };
-            stage.rig.layer.group_send(&group, reply).await.unwrap();
+            stage.broadcast(TOPIC, event, json("{}")).await;
         }
         // What is not intercepted does not wait for the consumer.
         let heard = frame(&mut client).await;
@@ -191,19 +206,108 @@ async fn what_a_plain_sockets_consumer_intercepts_is_the_consumers_to_push() {
         };
         assert_eq!(open["event"], "open", "{heard}");
         let out = stage.worker.next().await;
-        let EventKind::Out(push) = &out.kind else {
+        stage.worker.done(&out).await;
+        let EventKind::Out(push) = out.kind else {
             panic!("no message on its way: {out:?}");
         };
         assert_eq!((&*push.event, &push.payload), ("secret", &json("{}")));
         let named = (!stream.is_empty()).then_some(stream);
         assert_eq!(push.stream.as_deref(), named);
-        stage.worker.done(&out).await;
-        stage
-            .rig
-            .layer
-            .group_discard(&group, &channel)
-            .await
-            .unwrap();
+        let group = GroupName::topic(TOPIC);
+        let layer = &stage.rig.layer;
+        layer.group_discard(&group, &channel).await.unwrap();
         clients.push(client);
     }
+}
+
+#[tokio::test]
+async fn a_plain_sockets_consumer_hears_of_another_topic_and_its_peer_does_not() {
+    let mut stage = Stage::start().await;
+    let mut clients = Vec::new();
+    for stream in ["", "feed"] {
+        let member = PlainMember {
+            stream: stream.into(),
+            ..PlainMember::default()
+        };
+        let (mut client, channel) = stage.plain().await;
+        stage.add("news", &channel.listener(7), &member).await;
+        stage.broadcast("news", "headline", json("{}")).await;
+        assert_eq!(
+            stage.heard().await,
+            ("headline".to_owned(), stream.to_owned())
+        );
+        let group = GroupName::topic("news");
+        let layer = &stage.rig.layer;
+        layer
+            .group_discard(&group, &channel.listener(7))
+            .await
+            .unwrap();
+        let next = Message::Reply(Reply::text("next"));
+        layer.send(&channel.listener(7), next).await.unwrap();
+        assert_eq!(client.text().await, "next");
+        clients.push(client);
+    }
+}
+
+#[tokio::test]
+async fn a_topic_is_heard_by_each_listener_and_by_the_socket_itself() {
+    let mut stage = Stage::start().await;
+    let of = |stream: &str| PlainMember {
+        stream: stream.into(),
+        ..PlainMember::default()
+    };
+    let (mut client, channel) = stage.plain().await;
+    stage.add("news", &channel, &of("mine")).await;
+    let listeners = [(1, "first"), (2, "second")];
+    for (number, stream) in listeners {
+        stage
+            .add("news", &channel.listener(number), &of(stream))
+            .await;
+    }
+    stage.broadcast("news", "headline", json("{}")).await;
+    assert_eq!(frame(&mut client).await["stream"], "mine");
+    let mut heard = [stage.heard().await.1, stage.heard().await.1];
+    heard.sort();
+    assert_eq!(heard, ["first", "second"]);
+    // One that goes takes nobody with it.
+    let group = GroupName::topic("news");
+    let layer = stage.rig.layer.clone();
+    layer.discard_all(&channel.listener(1)).await.unwrap();
+    stage.broadcast("news", "more", json("{}")).await;
+    assert_eq!(frame(&mut client).await["payload"]["event"], "more");
+    assert_eq!(
+        stage.heard().await,
+        ("more".to_owned(), "second".to_owned())
+    );
+    // With the socket all are gone.
+    drop(client);
+    let gone = stage.worker.next().await;
+    assert!(
+        matches!(gone.kind, EventKind::Disconnect { .. }),
+        "{gone:?}"
+    );
+    stage.worker.done(&gone).await;
+    assert_eq!(layer.group_count(&group).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_socket_that_listens_to_its_own_id_is_ended_by_it() {
+    let mut stage = Stage::start().await;
+    let (mut client, channel) = stage.plain().await;
+    let id = GroupName::topic("user:7");
+    let meta = Bytes::from_static(GroupName::SOCKET_ID_META);
+    stage
+        .rig
+        .layer
+        .group_add(&id, &channel, meta)
+        .await
+        .unwrap();
+    let listener = channel.listener(1);
+    stage
+        .add("user:7", &listener, &PlainMember::default())
+        .await;
+    stage.broadcast("user:7", "news", json("{}")).await;
+    assert_eq!(stage.heard().await.0, "news");
+    stage.broadcast("user:7", "disconnect", json("{}")).await;
+    assert_eq!(client.closed().await, 1001);
 }
