@@ -98,6 +98,21 @@ impl Socket {
         }
     }
 
+    /// Waits until the server has read what was sent; what comes meanwhile is
+    /// passed over.
+    pub async fn is_read(&mut self) -> Result<()> {
+        self.0.send(Message::Ping(Bytes::new())).await?;
+        let ponged = async {
+            while let Some(message) = self.0.next().await {
+                if let Message::Pong(_) = message? {
+                    return Ok(());
+                }
+            }
+            bail!("the stream ended")
+        };
+        timeout(PATIENCE, ponged).await.context("no pong")?
+    }
+
     /// Shows that nothing came before the answer to a ping sent now.
     pub async fn quiet(&mut self) -> Result<()> {
         self.0
@@ -138,6 +153,11 @@ impl Person {
 
     pub async fn say(&mut self, text: &str) -> Result<()> {
         self.tell(&json!({"type": "say", "text": text})).await
+    }
+
+    /// Waits until the server has read what was said.
+    pub async fn is_read(&mut self) -> Result<()> {
+        self.socket.is_read().await
     }
 
     async fn tell(&mut self, message: &Value) -> Result<()> {

@@ -24,8 +24,12 @@ impl Conversation {
             return false;
         }
         match handed {
-            Handed::Sent => {
-                event.state = State::Sent { at: turn.now };
+            Handed::Sent | Handed::Doubtful => {
+                let at = turn.now;
+                event.state = match handed {
+                    Handed::Sent => State::Sent { at },
+                    _ => State::Doubtful { at },
+                };
                 event.until =
                     turn.now + turn.rules.expiry_of(&event.kind) + turn.rules.consumer_timeout;
                 false

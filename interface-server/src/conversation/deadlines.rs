@@ -66,11 +66,13 @@ impl Conversation {
     /// channel, its attempt, and how long it has been with the layer.
     pub(crate) fn suspect(&self, now: Duration) -> Option<(&'static str, u64, Duration)> {
         let event = self.in_flight.as_ref()?;
-        let State::Sent { at } = event.state else {
-            return None;
+        let (at, silence) = match event.state {
+            State::Waiting => return None,
+            State::Sent { at } => (at, SUSPICION),
+            State::Doubtful { at } => (at, Duration::ZERO),
         };
         let age = now.saturating_sub(at);
-        let silent = event.worker.is_none() && age >= SUSPICION;
+        let silent = event.worker.is_none() && age >= silence;
         silent.then_some((event.kind.channel(), event.attempt, age))
     }
 

@@ -9,6 +9,8 @@ use towpath_layer_core::{EventKind, NodeId};
 pub(crate) enum Handed {
     /// The layer has it.
     Sent,
+    /// The layer was lost before it answered, and may have it.
+    Doubtful,
     /// Its channel is full.
     Full,
     /// The layer is out of reach, and does not have it.
@@ -19,12 +21,21 @@ pub(crate) enum Handed {
     Closed,
 }
 
+impl Handed {
+    /// Whether the event may be with the layer, and is not handed to it again.
+    pub(crate) fn is_out(self) -> bool {
+        matches!(self, Self::Sent | Self::Doubtful)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// The layer does not have it yet.
     Waiting,
     /// The layer took it then.
     Sent { at: Duration },
+    /// The layer may have taken it then.
+    Doubtful { at: Duration },
 }
 
 #[derive(Debug)]

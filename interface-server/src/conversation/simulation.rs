@@ -39,6 +39,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => Just(Step::Handed(Handed::Sent)),
+        1 => Just(Step::Handed(Handed::Doubtful)),
         1 => Just(Step::Handed(Handed::Full)),
         1 => Just(Step::Handed(Handed::Unavailable)),
         1 => Just(Step::Handed(Handed::TooLarge)),

@@ -432,6 +432,23 @@ fn an_event_that_was_handed_out_to_nobody_who_says_so_is_lost() {
 }
 
 #[test]
+fn an_event_that_the_layer_may_not_have_is_suspect_at_once_and_not_handed_over_again() {
+    let mut rig = Rig::open();
+    rig.text("one");
+    let [Action::Emit { channel, attempt }] = rig.take()[..] else {
+        panic!("one emission");
+    };
+    assert!(!rig.handed(attempt, Handed::Doubtful));
+    let suspect = Some((channel, attempt, Duration::ZERO));
+    assert_eq!(rig.conversation.suspect(rig.now), suspect);
+    for (seconds, expected) in [(0, vec![]), (1, vec![Action::Count(Counter::Lost)])] {
+        rig.after(seconds);
+        rig.turn(|conversation, turn| conversation.whereabouts(attempt, false, turn));
+        assert_eq!(rig.take(), expected);
+    }
+}
+
+#[test]
 fn what_was_read_before_the_end_is_handled_before_the_disconnect() {
     let mut rig = Rig::open();
     rig.text("one");

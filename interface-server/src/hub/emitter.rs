@@ -36,7 +36,7 @@ const ROOM_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Waits between tries while the layer is out of reach.
 const AWAY_MIN: Duration = Duration::from_millis(50);
-const AWAY_MAX: Duration = Duration::from_secs(1);
+const AWAY_MAX: Duration = Duration::from_millis(250);
 
 /// Waits between tries if others take the room before this lane does.
 const FULL_MIN: Duration = Duration::from_millis(5);
@@ -201,8 +201,11 @@ impl Shard {
                     let Some(connection) = self.connection(one.id) else {
                         continue;
                     };
-                    if handed == Handed::Sent && self.emitter.is_disconnect(one) {
+                    if handed.is_out() && self.emitter.is_disconnect(one) {
                         self.parted(&connection);
+                    }
+                    if handed == Handed::Doubtful {
+                        self.watch.doubt(one.id);
                     }
                     let wait = self.turn(&connection, |conversation, turn| {
                         conversation.handed(one.attempt, handed, turn)
@@ -281,8 +284,7 @@ async fn room(layer: &dyn ChannelLayer, channel: &ChannelName) -> Result<(), Lay
 fn handed(result: &Result<(), SendError>) -> Handed {
     match result {
         Ok(()) => Handed::Sent,
-        // It may have been sent: what becomes of it shows as with any other.
-        Err(SendError::Unavailable(error)) if error.outcome_unknown => Handed::Sent,
+        Err(SendError::Unavailable(error)) if error.outcome_unknown => Handed::Doubtful,
         Err(SendError::Unavailable(_)) => Handed::Unavailable,
         Err(SendError::ChannelFull { .. }) => Handed::Full,
         Err(SendError::MessageTooLarge { .. }) => Handed::TooLarge,

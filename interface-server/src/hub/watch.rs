@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use towpath_layer_core::{ChannelName, LocalId, NodeId};
 
 use super::connection::Connection;
@@ -20,6 +20,10 @@ use crate::conversation::Conversation;
 /// Two clocks that tell ages may differ by this much.
 const MARGIN: Duration = Duration::from_millis(50);
 
+/// How soon the layer is asked again about an event that does not wait, or if
+/// it could not say: too soon for a sweep, as a client waits meanwhile.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
 #[derive(Debug, Clone, Copy)]
 struct Suspect {
     id: LocalId,
@@ -27,11 +31,12 @@ struct Suspect {
     age: Duration,
 }
 
-/// What the last sweep found to ask the layer about.
+/// What there is to ask the layer about.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     workers: RefCell<HashSet<NodeId>>,
-    suspects: RefCell<HashMap<&'static str, Vec<Suspect>>>,
+    /// Connections with an event that nobody says to hold.
+    suspects: RefCell<HashSet<LocalId>>,
     signal: Signal,
 }
 
@@ -40,20 +45,32 @@ impl Watch {
     pub(crate) fn note(&self, id: LocalId, conversation: &Conversation, now: Duration) {
         if let Some(worker) = conversation.worker() {
             self.workers.borrow_mut().insert(worker);
-        } else if let Some((channel, attempt, age)) = conversation.suspect(now) {
-            let suspect = Suspect { id, attempt, age };
-            self.suspects
-                .borrow_mut()
-                .entry(channel)
-                .or_default()
-                .push(suspect);
+        } else if conversation.suspect(now).is_some() {
+            self.suspects.borrow_mut().insert(id);
         }
+    }
+
+    /// Has the layer asked about an event that it may not have.
+    pub(crate) fn doubt(&self, id: LocalId) {
+        self.suspects.borrow_mut().insert(id);
+        self.signal.notify();
     }
 
     /// A sweep is complete.
     pub(crate) fn look(&self) {
         if !self.workers.borrow().is_empty() || !self.suspects.borrow().is_empty() {
             self.signal.notify();
+        }
+    }
+
+    /// Waits until there is something to ask about.
+    async fn due(&self) {
+        let asks_again = !self.suspects.borrow().is_empty();
+        let sweep = self.signal.notified();
+        if asks_again {
+            let _either = timeout(ASK_AGAIN, sweep).await;
+        } else {
+            sweep.await;
         }
     }
 }
@@ -63,9 +80,8 @@ pub(crate) async fn run(shard: Rc<Shard>) {
     let lease_period = shard.layer.limits().lease / 3;
     let mut next_leases = Instant::now();
     loop {
-        shard.watch.signal.notified().await;
-        let suspects = shard.watch.suspects.take();
-        for (channel, suspects) in suspects {
+        shard.watch.due().await;
+        for (channel, suspects) in shard.suspects() {
             shard.ask_channel(channel, suspects).await;
         }
         let workers = shard.watch.workers.take();
@@ -77,6 +93,26 @@ pub(crate) async fn run(shard: Rc<Shard>) {
 }
 
 impl Shard {
+    /// The suspects by channel; those that are above suspicion by now are let go.
+    fn suspects(&self) -> HashMap<&'static str, Vec<Suspect>> {
+        let now = self.now();
+        let mut by_channel: HashMap<_, Vec<_>> = HashMap::new();
+        self.watch.suspects.borrow_mut().retain(|id| {
+            let connection = self.connection(*id);
+            let suspect = connection.and_then(|one| one.conversation.borrow().suspect(now));
+            if let Some((channel, attempt, age)) = suspect {
+                let suspect = Suspect {
+                    id: *id,
+                    attempt,
+                    age,
+                };
+                by_channel.entry(channel).or_default().push(suspect);
+            }
+            suspect.is_some()
+        });
+        by_channel
+    }
+
     async fn ask_channel(self: &Rc<Self>, channel: &'static str, suspects: Vec<Suspect>) {
         let Ok(channel) = ChannelName::new(channel) else {
             return;
@@ -91,6 +127,10 @@ impl Shard {
         for suspect in suspects {
             let oldest = statistics.oldest_age;
             let may_wait = oldest.is_some_and(|oldest| oldest + MARGIN >= suspect.age);
+            if may_wait {
+                // The next sweep asks about it again.
+                self.watch.suspects.borrow_mut().remove(&suspect.id);
+            }
             if let Some(connection) = self.connection(suspect.id) {
                 self.turn(&connection, |conversation, turn| {
                     conversation.whereabouts(suspect.attempt, may_wait, turn);

@@ -12,7 +12,8 @@ use towpath_layer_core::{
 use super::conclude::error_id;
 
 const PAUSE_MIN: Duration = Duration::from_millis(20);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Shorter than a node waits for a word about an event that was handed out.
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// A completion that was not yet sent. It counts as an event in the worker's
 /// hands, so there are never more of them than that.
