@@ -90,7 +90,7 @@ impl House {
     }
 
     /// Nobody was closed, and all hear all.
-    async fn is_whole(mut self) -> Result<()> {
+    async fn stays_whole(mut self) -> Result<()> {
         for people in &mut self.rooms {
             people[2].say("all still here").await?;
             for person in people.iter_mut() {
@@ -110,7 +110,7 @@ async fn redis_comes_back_empty_and_every_group_delivers_again() -> Result<()> {
     // The outage itself is what is tested: five seconds of it, while all speak.
     tokio::time::sleep(Duration::from_secs(5)).await;
     house.heal().await?;
-    house.is_whole().await
+    house.stays_whole().await
 }
 
 #[tokio::test]
@@ -123,5 +123,5 @@ async fn events_that_were_on_their_way_when_redis_went_hold_nobody_up() -> Resul
     }
     house.redis.kill().await?;
     house.heal().await?;
-    house.is_whole().await
+    house.stays_whole().await
 }

@@ -32,6 +32,8 @@ pub(super) struct Course {
     ahead: BTreeMap<u64, Reply>,
     /// What was fetched, and may still come by itself.
     fetched: BTreeSet<u64>,
+    /// Whether something may be missing that nothing follows.
+    doubted: bool,
 }
 
 impl Course {
@@ -74,6 +76,7 @@ impl Course {
             *self = Self {
                 epoch,
                 readings: self.readings,
+                doubted: self.doubted,
                 ..Self::default()
             };
         }
@@ -86,19 +89,8 @@ impl Course {
             return vec![reply];
         };
         if position.epoch != self.epoch {
-            // The backend has lost what was before: nothing of it is to come.
-            let mut left = self.skip();
-            if self.last == Some(0) {
-                // That was nothing: the other is told from its first message on.
-                self.set(Position {
-                    offset: 0,
-                    ..position
-                });
-                left.append(&mut self.take(position, reply));
-                return left;
-            }
-            self.set(position);
-            left.push(reply);
+            let mut left = self.begin(position.epoch);
+            left.append(&mut self.take(position, reply));
             return left;
         }
         if position.offset <= last {
@@ -113,6 +105,19 @@ impl Course {
         self.advance()
     }
 
+    /// The backend has lost what was before, and nothing of it is to come: the
+    /// other epoch is told from its first message on. What is left to deliver.
+    fn begin(&mut self, epoch: u64) -> Vec<Reply> {
+        let left = self.skip();
+        self.set(Position { epoch, offset: 0 });
+        left
+    }
+
+    /// Something may be missing that nothing follows: the history says what.
+    pub(super) fn doubt(&mut self) {
+        self.doubted = true;
+    }
+
     fn pass(&mut self, position: Position) {
         self.enter(position.epoch);
         self.passed.insert(position.offset);
@@ -123,21 +128,31 @@ impl Course {
         }
     }
 
-    /// What was delivered last, if something is missing behind it.
+    /// What was delivered last, if something is, or may be, missing behind it.
     pub(super) fn hole(&self) -> Option<Position> {
-        let waits = !self.ahead.is_empty() || !self.passed.is_empty();
-        self.last.filter(|_| waits).map(|offset| Position {
+        let misses = !self.ahead.is_empty() || !self.passed.is_empty() || self.doubted;
+        self.last.filter(|_| misses).map(|offset| Position {
             epoch: self.epoch,
             offset,
         })
     }
 
+    /// The same, for one who fetches what it is.
+    pub(super) fn ask(&mut self) -> Option<Position> {
+        let hole = self.hole();
+        self.doubted = false;
+        hole
+    }
+
     /// Takes what was fetched; what to deliver, in order. What is not kept any
     /// more is left out.
     pub(super) fn fill(&mut self, recalled: Recalled) -> Vec<Reply> {
-        if recalled.position.epoch != self.epoch {
-            return self.skip();
-        }
+        let end = recalled.position.offset;
+        let mut due = if recalled.position.epoch == self.epoch {
+            Vec::new()
+        } else {
+            self.begin(recalled.position.epoch)
+        };
         let last = self.last;
         for reply in recalled.messages {
             let Some(Position { offset, .. }) = reply.position.as_deref().copied() else {
@@ -155,15 +170,18 @@ impl Course {
         if !recalled.complete {
             let ahead = self.ahead.first_key_value().map(|(offset, _)| offset);
             let first = ahead.into_iter().chain(self.passed.first()).min();
-            self.last = first.map(|first| first - 1).or(last);
+            self.last = first.map_or(last.max(Some(end)), |first| Some(first - 1));
         }
-        self.advance()
+        due.append(&mut self.advance());
+        self.doubted |= self.last < Some(end);
+        due
     }
 
     /// Gives up what is missing; what to deliver, in order.
     pub(super) fn skip(&mut self) -> Vec<Reply> {
         let ahead = std::mem::take(&mut self.ahead);
         let passed = std::mem::take(&mut self.passed);
+        self.doubted = false;
         let given_up = ahead.last_key_value().map(|(offset, _)| *offset);
         self.last = self.last.max(given_up).max(passed.last().copied());
         ahead.into_values().collect()
@@ -232,9 +250,10 @@ mod tests {
         offsets(&course.take(at(offset), message(offset)))
     }
 
-    fn recalled(messages: &[u64], complete: bool) -> Recalled {
+    /// What was read of a history that ends there.
+    fn recalled(end: u64, messages: &[u64], complete: bool) -> Recalled {
         Recalled {
-            position: at(9),
+            position: at(end),
             complete,
             messages: messages.iter().map(|offset| message(*offset)).collect(),
         }
@@ -255,7 +274,7 @@ mod tests {
     fn a_hole_is_filled_once() {
         let mut course = self::course(3);
         assert!(take(&mut course, 6).is_empty());
-        assert_eq!(offsets(&course.fill(recalled(&[4, 5, 6], true))), [4, 5, 6]);
+        assert_eq!(offsets(&course.fill(recalled(6, &[4, 5, 6], true))), [4, 5, 6]);
         assert!(take(&mut course, 5).is_empty());
         assert!(take(&mut course, 4).is_empty());
         assert_eq!(take(&mut course, 7), [7]);
@@ -265,25 +284,95 @@ mod tests {
     fn what_is_not_kept_any_more_is_left_out() {
         let mut course = self::course(3);
         assert!(take(&mut course, 8).is_empty());
-        assert_eq!(offsets(&course.fill(recalled(&[6, 7], false))), [6, 7, 8]);
+        assert_eq!(offsets(&course.fill(recalled(8, &[6, 7, 8], false))), [6, 7, 8]);
         assert!(take(&mut course, 10).is_empty());
         assert_eq!(offsets(&course.skip()), [10]);
         assert_eq!(take(&mut course, 11), [11]);
+    }
+
+    /// A message of another epoch.
+    fn later(offset: u64) -> (Position, Reply) {
+        let position = Position { epoch: 2, offset };
+        let reply = Reply {
+            position: Some(Box::new(position)),
+            ..Reply::default()
+        };
+        (position, reply)
     }
 
     #[test]
     fn another_epoch_begins_anew() {
         let mut course = self::course(3);
         assert!(take(&mut course, 5).is_empty());
-        let position = Position {
-            epoch: 2,
-            offset: 1,
-        };
-        let next = Reply {
-            position: Some(Box::new(position)),
-            ..Reply::default()
-        };
+        let (position, next) = later(1);
         assert_eq!(offsets(&course.take(position, next)), [5, 1]);
+    }
+
+    #[test]
+    fn another_epoch_is_told_from_its_first_message_on() {
+        let mut course = self::course(3);
+        let (third, reply) = later(3);
+        assert!(course.take(third, reply).is_empty());
+        let beginning = Position { offset: 0, ..third };
+        assert_eq!(course.ask(), Some(beginning));
+        let recalled = Recalled {
+            position: third,
+            complete: true,
+            messages: [1, 2, 3].map(|offset| later(offset).1).into(),
+        };
+        assert_eq!(offsets(&course.fill(recalled)), [1, 2, 3]);
+        assert_eq!(course.hole(), None);
+    }
+
+    #[test]
+    fn what_may_be_missing_is_asked_for_though_nothing_follows_it() {
+        let mut course = self::course(8);
+        assert_eq!(course.hole(), None);
+        course.doubt();
+        assert_eq!(course.ask(), Some(at(8)));
+        assert_eq!(offsets(&course.fill(recalled(9, &[9], true))), [9]);
+        assert_eq!(course.hole(), None);
+        course.doubt();
+        assert_eq!(course.ask(), Some(at(9)));
+        assert!(course.fill(recalled(9, &[], true)).is_empty());
+        assert_eq!(course.hole(), None);
+        // Of many it is told some at a time, and asks for the rest.
+        let mut course = self::course(3);
+        course.doubt();
+        assert_eq!(course.ask(), Some(at(3)));
+        assert_eq!(offsets(&course.fill(recalled(9, &[4, 5], true))), [4, 5]);
+        assert_eq!(course.ask(), Some(at(5)));
+        // Nothing of the rest is kept any more.
+        assert!(course.fill(recalled(9, &[], false)).is_empty());
+        assert_eq!(course.hole(), None);
+        assert_eq!(take(&mut course, 10), [10]);
+    }
+
+    #[test]
+    fn a_doubt_that_comes_while_it_is_asked_for_stays() {
+        let mut course = self::course(9);
+        course.doubt();
+        assert_eq!(course.ask(), Some(at(9)));
+        course.doubt();
+        assert!(course.fill(recalled(9, &[], true)).is_empty());
+        assert_eq!(course.hole(), Some(at(9)));
+    }
+
+    #[test]
+    fn what_may_be_missing_in_another_epoch_is_told_from_its_beginning() {
+        let mut course = self::course(3);
+        course.doubt();
+        assert_eq!(course.ask(), Some(at(3)));
+        let (position, _) = later(2);
+        let recalled = Recalled {
+            position,
+            complete: false,
+            messages: [1, 2].map(|offset| later(offset).1).into(),
+        };
+        assert_eq!(offsets(&course.fill(recalled)), [1, 2]);
+        assert_eq!(course.hole(), None);
+        let (position, next) = later(3);
+        assert_eq!(offsets(&course.take(position, next)), [3]);
     }
 
     #[test]
@@ -310,7 +399,7 @@ mod tests {
         course.end_reading(Some(at(3)));
         assert_eq!(course.hole(), Some(at(5)));
         assert_eq!(take(&mut course, 8), [0; 0]);
-        assert_eq!(offsets(&course.fill(recalled(&[6, 7, 8], true))), [6, 8]);
+        assert_eq!(offsets(&course.fill(recalled(8, &[6, 7, 8], true))), [6, 8]);
         assert_eq!(course.hole(), None);
         assert_eq!(take(&mut course, 9), [9]);
         // Another who read meanwhile changes nothing.
@@ -324,7 +413,7 @@ mod tests {
         course.begin_reading();
         assert_eq!(take(&mut course, 5), [5]);
         course.end_reading(Some(at(3)));
-        assert!(course.fill(recalled(&[], false)).is_empty());
+        assert!(course.fill(recalled(5, &[], false)).is_empty());
         assert_eq!(course.hole(), None);
         assert_eq!(take(&mut course, 6), [6]);
         let mut course = Course::default();

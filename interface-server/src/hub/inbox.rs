@@ -203,6 +203,7 @@ impl Shard {
     /// Members of any group may have missed a message.
     fn gap(self: &Rc<Self>) {
         self.presences_missed();
+        self.doubt_courses();
         if self.config.on_gap == OnEvent::Ignore {
             return;
         }

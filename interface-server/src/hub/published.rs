@@ -19,6 +19,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Messages that are fetched at one time.
 const FETCHED_MAX: usize = 256;
 
+/// Groups whose messages are fetched at one time; others wait.
+pub(super) const FETCHES_MAX: usize = 32;
+
 impl Shard {
     /// A published message has come.
     pub(super) fn published(self: &Rc<Self>, group: &GroupName, position: Position, reply: Reply) {
@@ -62,6 +65,20 @@ impl Shard {
         }
     }
 
+    /// Members of any group may have missed a message.
+    pub(super) fn doubt_courses(self: &Rc<Self>) {
+        let mut courses = self.courses.borrow_mut();
+        let doubted = courses.iter_mut().map(|(group, course)| {
+            course.doubt();
+            group.clone()
+        });
+        let doubted: Vec<GroupName> = doubted.collect();
+        drop(courses);
+        for group in &doubted {
+            self.fill_soon(group);
+        }
+    }
+
     /// Has what is missing of a group fetched, if something is.
     fn fill_soon(self: &Rc<Self>, group: &GroupName) {
         if self.hole(group).is_some() && self.fetching.borrow_mut().insert(group.clone()) {
@@ -80,8 +97,11 @@ impl Shard {
     /// Fetches what is missing until nothing is.
     async fn fill(self: &Rc<Self>, group: &GroupName) {
         sleep(PATIENCE).await;
+        let Ok(_turn) = self.fetches.acquire().await else {
+            return;
+        };
         let mut tries = 0;
-        while let Some(hole) = self.hole(group) {
+        while let Some(hole) = self.ask(group) {
             let fetched = self
                 .layer
                 .group_history(group, Some(hole), FETCHED_MAX)
@@ -90,10 +110,13 @@ impl Shard {
                 Ok(recalled) => self.on_course(group, |course| course.fill(recalled)),
                 Err(error) => {
                     tracing::debug!(%group, %error, "what is missing cannot be fetched");
-                    Vec::new()
+                    self.on_course(group, |course| {
+                        course.doubt();
+                        Vec::new()
+                    })
                 }
             };
-            let stuck = due.is_empty();
+            let stuck = due.is_empty() && self.hole(group) == Some(hole);
             for reply in due {
                 self.tell_group(group, &reply);
             }
@@ -116,6 +139,11 @@ impl Shard {
     fn hole(&self, group: &GroupName) -> Option<Position> {
         let courses = self.courses.borrow();
         courses.get(group).and_then(Course::hole)
+    }
+
+    fn ask(&self, group: &GroupName) -> Option<Position> {
+        let mut courses = self.courses.borrow_mut();
+        courses.get_mut(group).and_then(Course::ask)
     }
 
     fn on_course(

@@ -1,6 +1,7 @@
 //! Crowds in topics, while processes die.
 
 mod client;
+mod history;
 mod split_run;
 mod torture;
 
