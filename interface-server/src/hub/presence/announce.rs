@@ -19,6 +19,16 @@ const AT_ONCE_MAX: usize = 64;
 const PERIOD_EACH: Duration = Duration::from_micros(20);
 const PERIOD_MAX: Duration = Duration::from_secs(1);
 
+/// What may wait beyond what a socket may leave unread, in bytes: nobody chose to
+/// be told of thousands at once, be it a state or a difference.
+const fn more(told: bool, size: usize, unread_max: usize) -> usize {
+    if told && size <= unread_max / 4 {
+        0
+    } else {
+        size
+    }
+}
+
 impl Shard {
     /// Has what is new announced, at once or with what else comes.
     pub(super) fn announce_soon(self: &Rc<Self>, room: &Rc<Room>) {
@@ -99,10 +109,22 @@ impl Shard {
         }
         drop(fanout);
         drop(watchers);
-        // A state may be larger than what a socket may leave unread.
-        let more = if told { 0 } else { broadcast.payload.len() };
+        let more = more(told, broadcast.payload.len(), self.bounds.bytes_max);
         for (connection, delivery) in deliveries {
             self.deliver(&connection, delivery, urgency, more);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::more;
+
+    #[test]
+    fn what_is_large_takes_no_room_from_what_follows() {
+        let size = 64 << 10;
+        assert_eq!(more(true, size, 256 << 10), 0);
+        assert_eq!(more(true, size + 1, 256 << 10), size + 1);
+        assert_eq!(more(false, 1, 256 << 10), 1);
     }
 }
