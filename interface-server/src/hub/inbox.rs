@@ -165,7 +165,7 @@ impl Shard {
         let mut later: SmallVec<[(Rc<Connection>, Option<NotTaken>); 8]> = SmallVec::new();
         let frame = reply.frame.as_ref().map(OutFrame::data);
         let more = reply.event.is_some() || reply.close.is_some();
-        let mut sent = 0;
+        let (mut sent, mut left_out) = (0, 0_u64);
         {
             let groups = self.groups.borrow();
             let members = groups.members(group);
@@ -175,12 +175,14 @@ impl Shard {
                     continue;
                 }
                 let connection = &seated.connection;
-                let put = frame
-                    .clone()
-                    .map(|frame| self.put_on_line(&seated.socket, frame, urgency, self.bounds));
-                match put {
-                    Some(Ok(())) => sent += 1,
-                    Some(Err(not_taken)) => later.push((Rc::clone(connection), Some(not_taken))),
+                match frame.clone() {
+                    Some(frame) if seated.takes_frames() => {
+                        match self.put_on_line(&seated.socket, frame, urgency, self.bounds) {
+                            Ok(()) => sent += 1,
+                            Err(not_taken) => later.push((Rc::clone(connection), Some(not_taken))),
+                        }
+                    }
+                    Some(_) => left_out += 1,
                     None => {}
                 }
                 if more {
@@ -189,6 +191,10 @@ impl Shard {
             }
         }
         self.metrics.frames_out.increment(sent);
+        if left_out > 0 {
+            tracing::warn!(%group, left_out, "a frame is no message of a topic; left out");
+            self.layer.count(Counter::Dropped, left_out);
+        }
         for (connection, not_taken) in later {
             match not_taken {
                 Some(NotTaken::Full) => self.overflow(&connection),

@@ -80,6 +80,15 @@ impl Seated {
         matches!(self.hears, Hears::Listens(_))
     }
 
+    /// Whether frames may be written to it that are no messages of a topic.
+    pub(super) fn takes_frames(&self) -> bool {
+        match self.hears {
+            Hears::Plain(_) => true,
+            Hears::Socket => self.socket.phoenix.is_none(),
+            Hears::Joined(_) | Hears::Listens(_) => false,
+        }
+    }
+
     /// Whether it is a topic of whose end its client has been told.
     pub(super) fn is_over(&self) -> bool {
         let ends_topics = self.socket.line.borrow().ends_topics;

@@ -1,8 +1,12 @@
 //! What a topic says to everybody who joined it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Message;
-use towpath_layer_core::{Broadcast, ChannelLayer, EventKind, Frame, GroupName, TopicReply};
+use towpath_layer_core::{
+    Broadcast, ChannelLayer, EventKind, Frame, GroupName, Reply, TopicReply,
+};
 
 use super::stage::{Stage, json, pushed};
 
@@ -49,6 +53,23 @@ async fn a_broadcast_reaches_every_version_in_its_own_form() {
     };
     assert_eq!(&binary[..], b"\x02\x06\x05room:1event\x65\x66\x67");
     assert!(old.text().await.contains("after"));
+    stage.rig.end().await;
+}
+
+#[tokio::test]
+async fn a_frame_for_a_group_is_left_out_where_a_topic_is_its_member() {
+    let mut stage = Stage::start().await;
+    let (mut joined, _) = stage.joined("room:1").await;
+    let (mut plain, connect) = stage.connect_to("/chat").await;
+    let group = GroupName::topic("room:1");
+    let layer = Arc::clone(&stage.rig.layer);
+    let added = layer.group_add(&group, &connect.reply_channel, Bytes::new());
+    added.await.unwrap();
+    layer.group_send(&group, Reply::text("hi")).await.unwrap();
+    assert_eq!(plain.text().await, "hi");
+    stage.broadcast("room:1", "after", json("{}")).await;
+    let after = r#"[null,null,"room:1","after",{}]"#;
+    assert_eq!(joined.text().await, after);
     stage.rig.end().await;
 }
 
