@@ -40,6 +40,8 @@ pub(crate) struct Session {
     brought: RefCell<VecDeque<Frame>>,
     /// When it was last read.
     read: Cell<Duration>,
+    /// Whether nobody looks after it any more.
+    over: Cell<bool>,
 }
 
 impl Session {
@@ -53,6 +55,7 @@ impl Session {
             writer: RefCell::default(),
             brought: RefCell::default(),
             read: Cell::new(now),
+            over: Cell::default(),
         }
     }
 
@@ -73,7 +76,11 @@ impl Session {
         let wait = |from: &PollFrom| Waiter::new(from.channel.clone(), now, self.window);
         let gone = |from: PollFrom| vec![(from.channel, answer(410))];
         match poll {
-            Poll::Read(from) | Poll::Write { from, .. } if !self.is_mine(&from) => gone(from),
+            Poll::Read(from) | Poll::Write { from, .. }
+                if self.over.get() || !self.is_mine(&from) =>
+            {
+                gone(from)
+            }
             Poll::Read(from) => {
                 self.read.set(now);
                 let earlier = self.reader.replace(Some(wait(&from)));
@@ -144,6 +151,7 @@ async fn run(shard: Rc<Shard>, connection: Rc<Connection>, guard: Guard) {
                 () = sleep(wait) => {}
             }
         }
+        session.over.set(true);
         let waiters = [session.reader.take(), session.writer.take()];
         for waiter in waiters.into_iter().flatten() {
             shard.tell(&waiter.channel, answer(410));

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use towpath_interface_server::ServerConfig;
-use towpath_layer_core::{ChannelLayer, Event, EventKind, Frame, Limits, Reference, TopicReply};
+use towpath_layer_core::{
+    ChannelLayer, Event, EventKind, Frame, Limits, Reference, Reply, TopicReply,
+};
 
 use super::longpoll::{LONG, Poller, SHORT, get};
 use super::stage::{Stage, pushed};
@@ -53,6 +55,29 @@ async fn a_parameter_that_is_named_token_is_the_clients() {
         (&again["status"], query(&connect)),
         (&json!(410), "vsn=2.0.0&token=ada")
     );
+    stage.rig.end().await;
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_answers_at_once() {
+    let mut stage = Stage::start().await;
+    let address = stage.rig.address;
+    let (opened, connect) = tokio::join!(get(address, LONG, "&"), stage.worker.welcome());
+    stage.worker.reply(&connect, Reply::close(4000, "")).await;
+    // Its disconnect stays with a worker: until that is done it is not forgotten.
+    let ended = stage.worker.next().await;
+    assert!(
+        matches!(ended.kind, EventKind::Disconnect { .. }),
+        "{ended:?}"
+    );
+    let token = format!("&token={}", opened["token"].as_str().unwrap());
+    // A session that is there says so, and is waited for for its window of 2 s.
+    let polled = tokio::time::timeout(Duration::from_secs(2), async {
+        let head = format!("POST {LONG}/longpoll?vsn=2.0.0{token} HTTP/1.1");
+        let beat = r#"[null,"1","phoenix","heartbeat",{}]"#;
+        super::longpoll::request(address, &head, beat).await.1
+    });
+    assert_eq!(polled.await.unwrap(), json!({"status": 410}));
     stage.rig.end().await;
 }
 
