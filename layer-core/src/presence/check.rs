@@ -6,6 +6,8 @@ use bytestring::ByteString;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::Limits;
+
 /// The longest key, in bytes.
 const KEY_LEN_MAX: usize = 255;
 
@@ -27,6 +29,18 @@ pub struct PresenceLimits {
     /// Size of all of them as they are [stored](super::Stored), in bytes;
     /// default 4 KiB, which is what a membership's metadata may have.
     pub stored_size_max: usize,
+}
+
+impl PresenceLimits {
+    /// The bounds on a layer: what is stored is a membership's metadata.
+    #[must_use]
+    pub fn of(limits: &Limits) -> Self {
+        let bounds = Self::default();
+        Self {
+            stored_size_max: bounds.stored_size_max.min(limits.group_meta_size_max),
+            ..bounds
+        }
+    }
 }
 
 impl Default for PresenceLimits {
@@ -157,6 +171,18 @@ fn without_ours(meta: &str) -> Result<ByteString, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stored_fits_into_what_a_membership_carries() {
+        let stored = |group_meta_size_max| {
+            let limits = Limits {
+                group_meta_size_max,
+                ..Limits::default()
+            };
+            PresenceLimits::of(&limits).stored_size_max
+        };
+        assert_eq!([stored(1 << 10), stored(8 << 10)], [1 << 10, 4 << 10]);
+    }
 
     #[test]
     fn a_key_that_older_clients_break_at_is_refused_by_name() {

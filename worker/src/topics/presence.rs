@@ -156,7 +156,8 @@ impl Topic {
     /// with the conversation, however that ends; in `terminate` it is of no use.
     ///
     /// A client has 16 keys in a topic at most, of 4 KiB in all with their
-    /// metas. Its node sees to that: this returns `Ok` all the same, and what is
+    /// metas, or of the layer's `group_meta_size_max` if that is less. Its node
+    /// sees to that: this returns `Ok` all the same, and what is
     /// beyond is left out, with a warning in the node's log.
     ///
     /// # Errors

@@ -118,7 +118,7 @@ impl Shard {
         let mut rooms = self.presences.rooms.borrow_mut();
         let room = rooms.entry(group).or_insert_with_key(|group| {
             let floor = self.presences.floor.get();
-            let limits = PresenceLimits::default();
+            let limits = PresenceLimits::of(self.layer.limits());
             Rc::new(Room::new(
                 topic,
                 group.clone(),
