@@ -157,6 +157,11 @@ pub trait TopicConsumer: Serialize + DeserializeOwned + Send + Sync + Sized + 's
     /// client, which gets only what is pushed here. Default: it is pushed as it
     /// is.
     ///
+    /// In a topic that keeps its [`HISTORY`](Self::HISTORY) the payload carries
+    /// `last_seen_id`. What is pushed in its place has to carry it, too:
+    /// otherwise the client does not know how far it has come, and is told again
+    /// when it joins again.
+    ///
     /// # Errors
     ///
     /// As the table above says; the client then gets nothing of it.
