@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use towpath_testkit::redis::RedisServer;
 
 use crate::chat::Person;
+use crate::machine;
 use crate::process::Process;
 
 const ROOMS: usize = 20;
@@ -104,6 +105,7 @@ impl House {
 
 #[tokio::test]
 async fn redis_comes_back_empty_and_every_group_delivers_again() -> Result<()> {
+    let _machine = machine::alone().await;
     let mut house = House::fill().await?;
     house.redis.stop().await?;
     house.speak_into_the_void().await?;
@@ -115,6 +117,7 @@ async fn redis_comes_back_empty_and_every_group_delivers_again() -> Result<()> {
 
 #[tokio::test]
 async fn events_that_were_on_their_way_when_redis_went_hold_nobody_up() -> Result<()> {
+    let _machine = machine::alone().await;
     let mut house = House::fill().await?;
     house.redis.pause()?;
     house.speak_into_the_void().await?;

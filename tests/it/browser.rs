@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::machine;
 use crate::process::Process;
 
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -24,6 +25,7 @@ pub async fn run_with(script: &str, arguments: &[&str]) -> Result<()> {
         packages.exists(),
         "run `npm ci` in tests/clients first (`cargo xtask test` does)"
     );
+    let _machine = machine::alone().await;
     let output = Command::new("node")
         .arg(clients.join(script))
         .args(arguments)

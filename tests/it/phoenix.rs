@@ -78,6 +78,7 @@ async fn run(suites: &[&str], variables: &[(&str, &str)]) -> Result<()> {
         .map(|suite| format!("suites/{suite}.test.mjs"));
     let output = Command::new("node")
         .args(["--test", "--test-force-exit", "--test-concurrency=2"])
+        .args(["--test-reporter=tap", "--test-timeout=120000"])
         .args(files)
         .current_dir(folder)
         .envs(variables.iter().copied())
@@ -91,7 +92,7 @@ async fn run(suites: &[&str], variables: &[(&str, &str)]) -> Result<()> {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
-    ensure!(output.status.success(), "{}", failures(&out) + &err);
+    ensure!(output.status.success(), "{}{err}", failures(&out));
     Ok(())
 }
 
@@ -106,6 +107,9 @@ fn failures(report: &str) -> String {
             lines.push_str(line);
             lines.push('\n');
         }
+    }
+    if lines.is_empty() {
+        return report.to_owned();
     }
     lines
 }

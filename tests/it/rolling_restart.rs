@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use towpath_testkit::redis::RedisServer;
 
 use crate::chat::Socket;
+use crate::machine;
 use crate::process::{CONSUMERS, Process};
 use crate::suite::worker;
 
@@ -16,6 +17,7 @@ const WORKERS: usize = 3;
 
 #[tokio::test]
 async fn no_session_is_lost_or_goes_back_when_every_worker_is_replaced() -> Result<()> {
+    let _machine = machine::alone().await;
     let redis = RedisServer::launch().await?;
     let url = redis.url();
     let arguments = ["interface", "--layer", &url, "--listen", "127.0.0.1:0"];
