@@ -17,7 +17,7 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use support::{Peer, Place};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use towpath_layer_core::{
     ChannelLayer, ChannelName, Content, GroupName, History, Limits, LocalId, Reply,
 };
@@ -25,9 +25,14 @@ use towpath_layer_redis::RedisLayer;
 
 const STEP_MAX: Duration = Duration::from_secs(30);
 
-/// What a few nodes do besides, in the time that a test takes: leases, counts,
-/// what was taken from inboxes.
+/// What a few nodes do besides, however long a test takes: leases, counts, what
+/// was taken from inboxes.
 const ASIDE: u64 = 40;
+
+/// The scripts of a node in each five seconds, at most: it renews its lease once,
+/// looks once at what is delayed, tells ten times what it has counted, and counts
+/// off twenty times what it took from its inbox.
+const ASIDE_5_S: u64 = 32;
 
 fn channel() -> ChannelName {
     ChannelName::new("websocket.receive").unwrap()
@@ -46,24 +51,64 @@ async fn calls(admin: &mut MultiplexedConnection) -> BTreeMap<String, u64> {
     statistics.lines().filter_map(call).collect()
 }
 
-async fn reset(admin: &mut MultiplexedConnection) {
-    let mut reset = redis::cmd("CONFIG");
-    reset.arg("RESETSTAT");
-    reset.query_async::<()>(admin).await.unwrap();
+/// Counts what some nodes cost from now on.
+struct Meter {
+    admin: MultiplexedConnection,
+    nodes: u64,
+    begun: Instant,
 }
 
-fn count(calls: &BTreeMap<String, u64>, name: &str) -> u64 {
-    calls.get(name).copied().unwrap_or(0)
+/// What was counted.
+struct Bill {
+    calls: BTreeMap<String, u64>,
+    aside: u64,
 }
 
-/// No more than so many, and what goes on besides.
-#[track_caller]
-fn at_most(calls: &BTreeMap<String, u64>, name: &str, max: u64) {
-    let found = count(calls, name);
-    assert!(
-        found <= max + ASIDE,
-        "{found} times {name}, for {max}: {calls:?}"
-    );
+impl Meter {
+    async fn start(place: &Place, nodes: u64) -> Self {
+        let mut admin = place.admin().await;
+        let begun = Instant::now();
+        let mut reset = redis::cmd("CONFIG");
+        reset.arg("RESETSTAT");
+        reset.query_async::<()>(&mut admin).await.unwrap();
+        Self {
+            admin,
+            nodes,
+            begun,
+        }
+    }
+
+    async fn read(mut self) -> Bill {
+        let calls = calls(&mut self.admin).await;
+        let periods = self.begun.elapsed().as_millis().div_ceil(5_000);
+        let periods = u64::try_from(periods).unwrap();
+        Bill {
+            calls,
+            aside: ASIDE + self.nodes * ASIDE_5_S * periods,
+        }
+    }
+}
+
+impl Bill {
+    fn count(&self, name: &str) -> u64 {
+        self.calls.get(name).copied().unwrap_or(0)
+    }
+
+    #[track_caller]
+    fn exactly(&self, name: &str, expected: u64) {
+        assert_eq!(self.count(name), expected, "{name}: {:?}", self.calls);
+    }
+
+    /// No more than so many, and what goes on besides.
+    #[track_caller]
+    fn at_most(&self, name: &str, max: u64) {
+        let (found, aside) = (self.count(name), self.aside);
+        assert!(
+            found <= max + aside,
+            "{found} times {name}, for {max} and {aside} aside: {:?}",
+            self.calls
+        );
+    }
 }
 
 async fn receive(layer: &RedisLayer, messages: usize, batch: usize) {
@@ -111,16 +156,15 @@ async fn a_batch_costs_one_script_and_one_pop() {
     const BATCH: usize = 100;
     let place = Place::new(Limits::default()).await;
     let (sender, receiver) = (place.connect().await, place.connect().await);
-    let mut admin = place.admin().await;
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 2).await;
     send(&sender, MESSAGES, BATCH).await;
     receive(&receiver, MESSAGES, BATCH).await;
-    let calls = calls(&mut admin).await;
+    let bill = meter.read().await;
     let batches = (MESSAGES / BATCH) as u64;
-    at_most(&calls, "evalsha", batches);
-    at_most(&calls, "rpush", batches);
-    at_most(&calls, "blmpop", batches);
-    assert_eq!(count(&calls, "eval"), 0);
+    bill.at_most("evalsha", batches);
+    bill.at_most("rpush", batches);
+    bill.at_most("blmpop", batches);
+    bill.exactly("eval", 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,20 +172,19 @@ async fn a_message_on_its_own_costs_one_script_and_one_pop_with_a_question() {
     const MESSAGES: u64 = 500;
     let place = Place::new(Limits::default()).await;
     let (sender, receiver) = (place.connect().await, place.connect().await);
-    let mut admin = place.admin().await;
     let mut waits = receiver.receiver(vec![channel()]).unwrap();
     let mut buffer = Vec::new();
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 2).await;
     for _ in 0..MESSAGES {
         send(&sender, 1, 1).await;
         let receive = waits.receive_many(&mut buffer, 1);
         timeout(STEP_MAX, receive).await.unwrap().unwrap();
     }
-    let calls = calls(&mut admin).await;
-    at_most(&calls, "evalsha", MESSAGES);
-    at_most(&calls, "blmpop", MESSAGES);
+    let bill = meter.read().await;
+    bill.at_most("evalsha", MESSAGES);
+    bill.at_most("blmpop", MESSAGES);
     // One beside each pop, one in each script.
-    at_most(&calls, "exists", 2 * MESSAGES);
+    bill.at_most("exists", 2 * MESSAGES);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,8 +192,7 @@ async fn what_many_send_at_the_same_time_goes_together() {
     const SENDERS: u64 = 2_000;
     let place = Place::new(Limits::default()).await;
     let sender = place.connect().await;
-    let mut admin = place.admin().await;
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 1).await;
     let mut sending = JoinSet::new();
     for _ in 0..SENDERS {
         let sender = Arc::clone(&sender);
@@ -160,7 +202,7 @@ async fn what_many_send_at_the_same_time_goes_together() {
         sent.unwrap();
     }
     // While one pipeline is on its way the next one fills.
-    at_most(&calls(&mut admin).await, "evalsha", SENDERS / 20);
+    meter.read().await.at_most("evalsha", SENDERS / 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,8 +219,7 @@ async fn the_replies_of_a_batch_cost_one_script_for_each_node() {
         names.push(name);
         peers.push((peer, local));
     }
-    let mut admin = place.admin().await;
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 1 + NODES as u64).await;
     for number in 0..BATCHES {
         let reply = Reply::text(number.to_string());
         let batch = names.iter().cycle().take(25 * NODES);
@@ -191,9 +232,9 @@ async fn the_replies_of_a_batch_cost_one_script_for_each_node() {
             }
         }
     }
-    let calls = calls(&mut admin).await;
-    at_most(&calls, "evalsha", BATCHES * NODES as u64);
-    at_most(&calls, "rpush", BATCHES * NODES as u64);
+    let bill = meter.read().await;
+    bill.at_most("evalsha", BATCHES * NODES as u64);
+    bill.at_most("rpush", BATCHES * NODES as u64);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,11 +247,10 @@ async fn a_group_send_costs_one_script_for_each_node_whatever_the_members() {
     let mut peers = Vec::new();
     for _ in 0..NODES {
         let peer = Peer::new(&place).await;
-        let members = peer.join(&room, 250).await;
+        let members = peer.join(&room, 16).await;
         peers.push((peer, members));
     }
-    let mut admin = place.admin().await;
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 1 + NODES as u64).await;
     for number in 0..SENDS {
         let reply = Reply::text(number.to_string());
         let sent = sender.group_send(&room[0], reply.clone()).await.unwrap();
@@ -221,11 +261,11 @@ async fn a_group_send_costs_one_script_for_each_node_whatever_the_members() {
             }
         }
     }
-    let calls = calls(&mut admin).await;
+    let bill = meter.read().await;
     // With what the receiving nodes do with scripts.
-    at_most(&calls, "evalsha", SENDS * NODES as u64);
-    assert_eq!(count(&calls, "hgetall"), 1, "{calls:?}");
-    assert_eq!(count(&calls, "client|caching"), 1, "{calls:?}");
+    bill.at_most("evalsha", SENDS * NODES as u64);
+    bill.exactly("hgetall", 1);
+    bill.exactly("client|caching", 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,8 +281,7 @@ async fn the_first_send_to_a_group_on_four_nodes_costs_six_commands() {
         peer.join(&groups, 1).await;
         peers.push(peer);
     }
-    let mut admin = place.admin().await;
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 5).await;
     for group in &groups {
         let sent = sender
             .group_send(group, Reply::text("hello"))
@@ -250,10 +289,10 @@ async fn the_first_send_to_a_group_on_four_nodes_costs_six_commands() {
             .unwrap();
         assert_eq!((sent.nodes, sent.delivered), (4, 4));
     }
-    let calls = calls(&mut admin).await;
-    at_most(&calls, "evalsha", 4 * GROUPS);
-    assert_eq!(count(&calls, "hgetall"), GROUPS, "{calls:?}");
-    assert_eq!(count(&calls, "client|caching"), GROUPS, "{calls:?}");
+    let bill = meter.read().await;
+    bill.at_most("evalsha", 4 * GROUPS);
+    bill.exactly("hgetall", GROUPS);
+    bill.exactly("client|caching", GROUPS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -261,15 +300,14 @@ async fn a_node_that_waits_costs_next_to_nothing() {
     let place = Place::new(Limits::default()).await;
     let peer = Peer::new(&place).await;
     let mut receiver = peer.layer.receiver(vec![channel()]).unwrap();
-    let mut admin = place.admin().await;
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 1).await;
     let mut buffer = Vec::new();
     let quiet = timeout(
         Duration::from_secs(6),
         receiver.receive_many(&mut buffer, 10),
     );
     assert!(quiet.await.is_err(), "nothing was sent");
-    let calls = calls(&mut admin).await;
+    let Bill { calls, .. } = meter.read().await;
     let all: u64 = calls.values().sum();
     assert!(all <= 60, "{all} commands in six quiet seconds: {calls:?}");
 }
@@ -289,15 +327,14 @@ async fn a_publish_costs_one_script_and_one_for_each_node() {
         size: 50,
         ttl: Duration::from_mins(1),
     };
-    let mut admin = place.admin().await;
-    reset(&mut admin).await;
+    let meter = Meter::start(&place, 1 + NODES).await;
     for _ in 0..MESSAGES {
         let published = sender.group_publish(&group[0], Reply::text("a"), &history);
         assert_eq!(u64::from(published.await.unwrap().0.delivered), NODES);
         peers.iter().for_each(|peer| peer.sink.drain());
     }
-    let calls = calls(&mut admin).await;
-    at_most(&calls, "evalsha", MESSAGES * (1 + NODES));
-    at_most(&calls, "hgetall", MESSAGES);
-    at_most(&calls, "ltrim", MESSAGES);
+    let bill = meter.read().await;
+    bill.at_most("evalsha", MESSAGES * (1 + NODES));
+    bill.at_most("hgetall", MESSAGES);
+    bill.at_most("ltrim", MESSAGES);
 }

@@ -11,11 +11,15 @@ use crate::process::{Process, stdout_of};
 
 const PEOPLE: usize = 20;
 
+/// Short, so that what a dead worker held is given up before anybody's patience.
+const LEASE: (&str, &str) = ("TOWPATH__LAYERS__DEFAULT__LEASE", "3s");
+
 #[tokio::test]
 async fn workers_die_and_restart_while_people_chat() -> Result<()> {
     let redis = RedisServer::launch().await?;
     let url = redis.url();
-    let interface = Process::start(&["interface", "--layer", &url, "--listen", "127.0.0.1:0"])?;
+    let arguments = ["interface", "--layer", &url, "--listen", "127.0.0.1:0"];
+    let interface = Process::start_with(&arguments, &[LEASE])?;
     let address = interface.address().await?;
     let killed = worker(&url).await?;
     let restarted = worker(&url).await?;
@@ -50,7 +54,7 @@ async fn workers_die_and_restart_while_people_chat() -> Result<()> {
 }
 
 async fn worker(url: &str) -> Result<Process> {
-    let worker = Process::start(&["worker", "--layer", url])?;
+    let worker = Process::start_with(&["worker", "--layer", url], &[LEASE])?;
     worker.logged("the worker receives").await?;
     Ok(worker)
 }

@@ -274,7 +274,10 @@ mod tests {
     fn a_hole_is_filled_once() {
         let mut course = self::course(3);
         assert!(take(&mut course, 6).is_empty());
-        assert_eq!(offsets(&course.fill(recalled(6, &[4, 5, 6], true))), [4, 5, 6]);
+        assert_eq!(
+            offsets(&course.fill(recalled(6, &[4, 5, 6], true))),
+            [4, 5, 6]
+        );
         assert!(take(&mut course, 5).is_empty());
         assert!(take(&mut course, 4).is_empty());
         assert_eq!(take(&mut course, 7), [7]);
@@ -284,7 +287,10 @@ mod tests {
     fn what_is_not_kept_any_more_is_left_out() {
         let mut course = self::course(3);
         assert!(take(&mut course, 8).is_empty());
-        assert_eq!(offsets(&course.fill(recalled(8, &[6, 7, 8], false))), [6, 7, 8]);
+        assert_eq!(
+            offsets(&course.fill(recalled(8, &[6, 7, 8], false))),
+            [6, 7, 8]
+        );
         assert!(take(&mut course, 10).is_empty());
         assert_eq!(offsets(&course.skip()), [10]);
         assert_eq!(take(&mut course, 11), [11]);

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use towpath_interface_server::{OnEvent, ServerConfig};
 use towpath_layer_core::{
     Application, ChannelLayer, Content, EventKind, Frame, GlobTable, GroupChange, GroupName,
-    Limits, Outcome, Reply, Taken,
+    Limits, Outcome, Reply, Taken, channels,
 };
 
 use crate::client::{Client, Raw, frame, read_frame};
@@ -261,10 +261,10 @@ async fn an_event_that_waits_for_a_worker_is_not_taken_for_lost() {
 
 #[tokio::test]
 async fn a_consumer_that_takes_longer_than_allowed_loses_its_event() {
-    let limits = Limits {
-        expiry: GlobTable::new(Duration::from_millis(300)),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.expiry = limits
+        .expiry
+        .rule(channels::RECEIVE, Duration::from_secs(1));
     let short = ServerConfig {
         consumer_timeout: Duration::from_millis(300),
         ..config()

@@ -264,16 +264,18 @@ pub async fn capacity_holds_for_what_becomes_due(factory: &dyn Factory) {
 
 /// The expiry of a delayed message counts from its due time.
 pub async fn expiry_counts_from_the_due_time(factory: &dyn Factory) {
-    let backend = empty(factory).await;
+    let mut limits = limits();
+    limits.expiry = limits.expiry.rule("a-while.*", 4 * BRIEF);
+    let backend = factory.backend(limits).await;
     let layer = backend.node().await;
-    let name = channel("brief.work");
-    later(&layer, 2 * BRIEF, &name, 1).await;
-    backend.pass(2 * BRIEF + BRIEF / 3).await;
+    let name = channel("a-while.work");
+    later(&layer, 5 * BRIEF, &name, 1).await;
+    backend.pass(5 * BRIEF + BRIEF / 3).await;
     let mut reader = Reader::new(&layer, &[&name]);
     assert_eq!(reader.take(1).await, [1], "sent long ago, due just now");
     reader.close().await;
     later(&layer, BRIEF, &name, 2).await;
-    backend.pass(3 * BRIEF).await;
+    backend.pass(6 * BRIEF).await;
     nothing_waits(&layer, &name).await;
     eventually(&*backend, "it is counted", SOON, async || {
         seen(&layer, &name).await.expired == 1

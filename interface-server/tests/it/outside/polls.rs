@@ -179,8 +179,7 @@ async fn a_connection_that_stands_still_is_closed() {
     let outside = Outside::start_with(
         Limits::default(),
         ApiLimits {
-            request_timeout: Duration::from_millis(200),
-            header_timeout: Duration::from_millis(200),
+            request_timeout: Duration::from_secs(1),
             ..ApiLimits::default()
         },
     )
@@ -207,7 +206,7 @@ async fn a_connection_that_stands_still_is_closed() {
 #[tokio::test]
 async fn every_body_that_is_late_is_answered() {
     let limits = ApiLimits {
-        request_timeout: Duration::from_millis(200),
+        request_timeout: Duration::from_secs(1),
         ..ApiLimits::default()
     };
     let outside = Outside::start_with(Limits::default(), limits).await;
@@ -231,7 +230,7 @@ async fn every_body_that_is_late_is_answered() {
 #[tokio::test]
 async fn an_idle_connection_has_as_long_as_a_head() {
     let limits = ApiLimits {
-        header_timeout: Duration::from_millis(500),
+        header_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_hours(1),
         ..ApiLimits::default()
     };

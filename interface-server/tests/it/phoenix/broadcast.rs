@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Message;
-use towpath_layer_core::{
-    Broadcast, ChannelLayer, EventKind, Frame, GroupName, Reply, TopicReply,
-};
+use towpath_layer_core::{Broadcast, ChannelLayer, EventKind, Frame, GroupName, Reply, TopicReply};
 
 use super::stage::{Stage, json, pushed};
 

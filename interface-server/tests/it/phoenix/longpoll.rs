@@ -311,28 +311,6 @@ async fn an_old_client_sends_one_frame_and_garbage_closes_its_session_alone() {
 }
 
 #[tokio::test]
-async fn what_is_not_taken_in_a_window_is_left_out() {
-    let mut stage = Stage::start().await;
-    let client = Poller::open(&mut stage, SHORT).await;
-    client.join(&mut stage, "room:1").await;
-    let lines = r#"["1","2","room:1","n",{}]"#.to_owned() + "\n";
-    let answer = client
-        .post_as("application/x-ndjson", &lines.repeat(40))
-        .await;
-    assert_eq!(answer, json!({"status": 408}));
-    // The event in flight, and the messages that may wait for it.
-    for _ in 0..17 {
-        let event = stage.worker.next().await;
-        stage.worker.done(&event).await;
-    }
-    client.post(r#"["1","3","room:1","after",{}]"#).await;
-    let after = stage.worker.next().await;
-    assert_eq!(&*pushed(&after).event, "after");
-    stage.worker.done(&after).await;
-    stage.rig.end().await;
-}
-
-#[tokio::test]
 async fn a_request_may_come_to_another_node() {
     let mut stage = Stage::start().await;
     let layer = stage.rig.layer.another_node();

@@ -174,8 +174,14 @@ async fn a_line_takes_longer_than_its_window(nodes: [TowpathService; 2], mut wor
     let expected = WORK * BEFORE + WINDOW;
     assert!(took >= expected && took < expected + WINDOW / 4, "{took:?}");
 
-    work(&mut worker, [Duration::ZERO; TAKEN - 1]).await;
-    assert_eq!(client.post(&lines("after", 1)).await, 200);
+    the_others_are_left_out(&client, &mut worker, TAKEN - 1).await;
+}
+
+/// Handles the messages that were taken already: what comes after them was
+/// written later.
+async fn the_others_are_left_out(client: &Client, worker: &mut Worker, taken: usize) {
+    work(worker, vec![Duration::ZERO; taken]).await;
+    assert_eq!(client.only_post(&lines("after", 1)).await, 200);
     let after = worker.next().await;
     assert_eq!(
         &*pushed(&after).event,
@@ -195,6 +201,16 @@ async fn who_waits_for_its_lines_is_not_taken_for_gone() {
         assert_eq!(status, 200);
         let polled = get(&client.reads, &client.token).await;
         assert_eq!(polled["token"], client.token);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_taken_in_a_window_is_left_out_though_nobody_reads() {
+    beside(async |nodes, mut worker| {
+        let client = Client::open(nodes, &mut worker).await;
+        assert_eq!(client.only_post(&lines("n", LINES)).await, 408);
+        the_others_are_left_out(&client, &mut worker, TAKEN).await;
     })
     .await;
 }
