@@ -22,7 +22,7 @@ use self::room::Room;
 use self::socket::UserSocket;
 use self::watch::Watch;
 
-const LONGPOLL_WINDOW: Duration = Duration::from_secs(1);
+const LONGPOLL_WINDOW: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
 const ORIGINS: [&str; 3] = ["https://good.example", "//*.trusted.example", "//localhost"];
 

@@ -44,6 +44,9 @@ struct Peer {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Uri {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
     path: String,
     query: String,
 }
@@ -101,10 +104,25 @@ impl Known {
             sec_websocket_headers: fields(info, |name| name.starts_with("sec-websocket-")),
             user_agent: info.header("user-agent").map(str::to_owned),
             peer,
-            uri: Uri {
-                path: info.path().to_owned(),
-                query: String::from_utf8_lossy(&info.handshake().query_string).into_owned(),
-            },
+            uri: Uri::of(info),
+        }
+    }
+}
+
+impl Uri {
+    fn of(info: &ConnectInfo) -> Self {
+        let uri = info.uri();
+        let (scheme, rest) = uri.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        let parts = authority.rsplit_once(':');
+        let with_port = parts.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let (host, port) = with_port.map_or((authority, None), |(host, port)| (host, Some(port)));
+        Self {
+            scheme: scheme.to_owned(),
+            host: host.to_owned(),
+            port,
+            path: info.path().to_owned(),
+            query: String::from_utf8_lossy(info.query()).into_owned(),
         }
     }
 }

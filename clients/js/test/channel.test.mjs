@@ -42,7 +42,7 @@ test("params of a join are made when it is sent, not before there is a connectio
 });
 
 test("the end of a join that timed out is not the end of its channel", async (context) => {
-  const { connection, heard } = await joining(context, { timeoutMs: 500 });
+  const { connection, heard } = await joining(context, { timeoutMs: 2_000 });
   const first = await connection.message();
   const leave = await connection.message();
   assert.deepEqual([leave.event, leave.joinRef], ["phx_leave", first.ref]);

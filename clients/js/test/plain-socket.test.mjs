@@ -103,7 +103,7 @@ test("a larger gap than the history is told once", async (context) => {
 
 test("a server that says nothing any more is left after a heartbeat without an answer", async (context) => {
   const server = await Server.start(context);
-  const heartbeat = { intervalMs: 30, timeoutMs: 100, frame: { ping: 1 } };
+  const heartbeat = { intervalMs: 30, timeoutMs: 2_000, frame: { ping: 1 } };
   const { closes } = open(context, server.address, { heartbeat });
   const connection = await server.connection();
   for (let beat = 0; beat < 3; beat += 1) {

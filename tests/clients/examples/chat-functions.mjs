@@ -38,17 +38,24 @@ await withPages("chat-functions.mjs", async (open) => {
   });
   await check("a page comes back after its connection was cut, with its name", async () => {
     let cut;
+    let reachable = true;
     const dee = await open("lock", (page) =>
       page.routeWebSocket(/\/chat\//, (route) => {
+        if (!reachable) {
+          route.close();
+          return;
+        }
         route.connectToServer();
         cut = () => route.close();
       }),
     );
     await call(dee, "Dee");
     await see("Dee is here", ada);
+    reachable = false;
     await cut();
     await dee.locator("#state[data-state=offline]").waitFor();
     assert.ok(await dee.getByRole("button", { name: "Send" }).isDisabled(), "nothing is said while offline");
+    reachable = true;
     await online(dee);
     await say(dee, "Back again.");
     await see("Back again.", ada, dee);

@@ -10,7 +10,7 @@ import { unique, within } from "../lib/waiting.mjs";
 const node = process.env.TOWPATH_DRAIN_URL;
 const skip = node === undefined && "TOWPATH_DRAIN_URL is not set";
 
-test("a server that stops closes everybody with 1012, in batches", { skip }, async (context) => {
+test("a server that stops closes everybody with 1012", { skip }, async (context) => {
   const { RawSocket } = await import("../lib/raw-socket.mjs");
   const { closed, connected, joined } = await import("../lib/client.mjs");
   const options = (at) => ({ node, version: VERSIONS[at % 2] });

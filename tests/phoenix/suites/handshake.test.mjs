@@ -6,9 +6,9 @@ import { test } from "node:test";
 
 import { RawPoll } from "../lib/raw-poll.mjs";
 import { refusedWith, withRaw } from "../lib/raw-socket.mjs";
-import { httpAddress } from "../lib/server.mjs";
+import { NODES, httpAddress, wsAddress } from "../lib/server.mjs";
 import { V1, V2, VERSIONS } from "../lib/versions.mjs";
-import { unique, within } from "../lib/waiting.mjs";
+import { STEP_MS, unique, within } from "../lib/waiting.mjs";
 
 const PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const HEADERS = {
@@ -31,7 +31,8 @@ async function connectInfo(speak, topic) {
   return payload.response;
 }
 
-function checkInfo(info) {
+/** `address` is where the client has asked. */
+function checkInfo(info, address) {
   assert.equal(info.params.user, "ann");
   assert.equal(info.user_agent, "a suite");
   assert.deepEqual([info.x_headers["x-one"], info.x_headers["x-two"], info.x_headers["x-from"]], ["1", "zwei", "here"]);
@@ -39,6 +40,9 @@ function checkInfo(info) {
   assert.equal(info.trace_headers.tracestate, "a=b");
   assert.match(info.peer.address, /^(::ffff:)?127\.0\.0\.1$|^::1$/);
   assert.equal(typeof info.peer.port, "number");
+  const { protocol, hostname, port } = new URL(address);
+  const { scheme, host } = info.uri;
+  assert.deepEqual([`${scheme}:`, host, info.uri.port], [protocol, hostname, port === "" ? null : Number(port)]);
   assert.equal(info.uri.path, "/socket");
   assert.match(info.uri.query, /user=ann/);
   assert.doesNotMatch(JSON.stringify(info), /secret/, "cookies and tokens are withheld");
@@ -46,9 +50,9 @@ function checkInfo(info) {
 
 for (const version of VERSIONS) {
   test(`${version.vsn}: a socket knows params, headers, peer and address of its WebSocket`, () =>
-    withRaw("/socket", { version, params: { user: "ann" }, headers: HEADERS }, async (raw) => {
+    withRaw("/socket", { version, params: { user: "ann" }, headers: HEADERS, node: NODES[0] }, async (raw) => {
       const info = await connectInfo(raw, unique("room:"));
-      checkInfo(info);
+      checkInfo(info, wsAddress("/socket", {}, NODES[0]));
       assert.equal(info.transport, "websocket");
       assert.equal(info.sec_websocket_headers["sec-websocket-version"], "13");
     }));
@@ -56,7 +60,8 @@ for (const version of VERSIONS) {
   test(`${version.vsn}: a socket knows params, headers, peer and address of its long-poll`, async () => {
     const poll = await RawPoll.open("/socket", { version, params: { user: "ann" }, headers: HEADERS });
     const info = await connectInfo(poll, unique("room:"));
-    checkInfo(info);
+    // The first request is the one that opens the session.
+    checkInfo(info, httpAddress("/socket", {}, NODES[0]));
     assert.equal(info.transport, "longpoll");
   });
 
@@ -132,14 +137,16 @@ test("a version that is a list is refused with 403", async () => {
 
 for (const method of ["GET", "POST", "PUT", "DELETE"]) {
   test(`${method} without an upgrade opens no WebSocket, and is told why`, async () => {
-    const response = await fetch(httpAddress("/socket/websocket", { vsn: "2.0.0" }), { method });
+    const signal = AbortSignal.timeout(STEP_MS);
+    const response = await fetch(httpAddress("/socket/websocket", { vsn: "2.0.0" }), { method, signal });
     assert.ok([400, 405, 426].includes(response.status), `${response.status}`);
     assert.notEqual(await response.text(), "");
   });
 }
 
 test("a mount without long-poll has none", async () => {
-  assert.equal((await fetch(httpAddress("/only/longpoll", { vsn: "2.0.0" }))).status, 404);
+  const signal = AbortSignal.timeout(STEP_MS);
+  assert.equal((await fetch(httpAddress("/only/longpoll", { vsn: "2.0.0" }), { signal })).status, 404);
 });
 
 test("control frames are answered and disturb nothing", () =>

@@ -9,9 +9,14 @@ import { answer, connected, joined, once } from "../lib/client.mjs";
 import { RawPoll } from "../lib/raw-poll.mjs";
 import { httpAddress } from "../lib/server.mjs";
 import { V2, VERSIONS } from "../lib/versions.mjs";
-import { unique } from "../lib/waiting.mjs";
+import { STEP_MS, unique } from "../lib/waiting.mjs";
 
 const LINES_MAX = 100;
+
+/** A request that is no session's, with a step's time. */
+function request(address, options = {}) {
+  return fetch(address, { ...options, signal: AbortSignal.timeout(STEP_MS) });
+}
 
 for (const version of VERSIONS) {
   const { vsn } = version;
@@ -168,7 +173,7 @@ test("a parameter of the application's may be named token", async (context) => {
 });
 
 test("an empty parameter at the end of the query does no harm", async () => {
-  const response = await fetch(`${httpAddress("/socket/longpoll", { vsn: "2.0.0" })}&`);
+  const response = await request(`${httpAddress("/socket/longpoll", { vsn: "2.0.0" })}&`);
   assert.equal((await response.json()).status, 410);
 });
 
@@ -184,7 +189,7 @@ test("a newer poll takes the place of an older one", async () => {
 });
 
 test("answers are not to be kept by anybody", async () => {
-  const response = await fetch(httpAddress("/socket/longpoll", { vsn: "2.0.0" }));
+  const response = await request(httpAddress("/socket/longpoll", { vsn: "2.0.0" }));
   assert.equal(response.headers.get("cache-control"), "no-store");
   assert.match(response.headers.get("content-type"), /^application\/json/);
   await response.json();
@@ -196,7 +201,7 @@ test("a preflight is answered for every header that is asked for", async () => {
     "access-control-request-method": "POST",
     "access-control-request-headers": "content-type,x-phoenix-longpoll-token",
   };
-  const response = await fetch(httpAddress("/socket/longpoll"), { method: "OPTIONS", headers });
+  const response = await request(httpAddress("/socket/longpoll"), { method: "OPTIONS", headers });
   assert.equal(response.status, 200);
   assert.equal(response.headers.get("access-control-allow-origin"), "*");
   assert.equal(response.headers.get("access-control-allow-headers"), headers["access-control-request-headers"]);
@@ -207,7 +212,7 @@ test("a preflight is answered for every header that is asked for", async () => {
 
 for (const method of ["PUT", "DELETE"]) {
   test(`${method} is 400`, async () => {
-    const response = await fetch(httpAddress("/socket/longpoll", { vsn: "2.0.0" }), { method });
+    const response = await request(httpAddress("/socket/longpoll", { vsn: "2.0.0" }), { method });
     assert.equal(response.status, 400);
     assert.equal(response.headers.get("access-control-allow-origin"), "*");
   });
@@ -218,9 +223,9 @@ test("a body that is no frame is refused or ends its session, and harms no other
     const { token } = await RawPoll.open("/socket");
     const headers = { "content-type": "application/x-ndjson", "x-phoenix-longpoll-token": token };
     const address = httpAddress("/socket/longpoll", { vsn: "2.0.0" });
-    const posted = await fetch(address, { method: "POST", headers, body });
+    const posted = await request(address, { method: "POST", headers, body });
     if (posted.status === 200) {
-      const polled = await (await fetch(address, { headers })).json();
+      const polled = await (await request(address, { headers })).json();
       assert.equal(polled.status, 410, body);
     }
     await (await RawPoll.open("/socket")).join(unique("room:"));

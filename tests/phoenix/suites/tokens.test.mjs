@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { LongPoll } from "phoenix";
 import WebSocket from "ws";
 
-import { answer, connected, ended, joined, opened } from "../lib/client.mjs";
+import { answer, connected, ended, joined, once, opened } from "../lib/client.mjs";
 import { Proxy } from "../lib/proxy.mjs";
 import { RawPoll } from "../lib/raw-poll.mjs";
 import { RawSocket, refusedWith, withRaw } from "../lib/raw-socket.mjs";
@@ -31,7 +31,7 @@ async function tokenOf(raw) {
 
 async function userOf(socket) {
   const { channel } = await joined(socket, unique("room:"), { announce: false });
-  const message = new Promise((resolve) => channel.on("new_msg", resolve));
+  const message = once(channel, "new_msg");
   channel.push("new_msg", {});
   return (await message).seen_by;
 }
