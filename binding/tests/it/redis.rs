@@ -1,7 +1,9 @@
 //! A layer that is out of reach for a while.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use towpath_layer_core::{Limits, SystemClock, SystemEntropy};
 use towpath_layer_redis::{RedisLayer, RedisOptions};
 use towpath_testkit::redis::RedisServer;
@@ -13,7 +15,7 @@ use crate::rig::{Rig, Todos};
 async fn changes_wait_for_a_layer_that_is_out_of_reach() {
     let server = RedisServer::launch().await.unwrap();
     let limits = Limits {
-        lease: std::time::Duration::from_secs(2),
+        lease: Duration::from_secs(2),
         ..Limits::default()
     };
     let layer = RedisLayer::connect(
@@ -33,6 +35,13 @@ async fn changes_wait_for_a_layer_that_is_out_of_reach() {
         .run("INSERT INTO todo (id, list, title) VALUES (0, 'home', 'x')")
         .await;
     assert_eq!(client.payload().await["pk"], 0);
+    // Whether it was told is known once it waits no more: else it is told again.
+    let told = async {
+        while rig.database.waiting().await > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), told).await.unwrap();
     server.kill().await.unwrap();
     for id in 1..=500 {
         let row = format!("INSERT INTO todo (id, list, title) VALUES ({id}, 'home', 'x')");
