@@ -89,7 +89,13 @@ impl Conversation {
         match event.handed_out {
             // A worker that stops gives back what it had taken.
             _ if may_wait => event.handed_out = None,
-            None => event.handed_out = Some(turn.now),
+            None => {
+                event.handed_out = Some(turn.now);
+                // It may have come to the layer late, though not later than this.
+                if let State::Doubtful { at } = &mut event.state {
+                    *at = turn.now;
+                }
+            }
             Some(since) if turn.now >= since + GRACE => self.lost(turn),
             Some(_) => {}
         }

@@ -4,7 +4,7 @@
 //! could say so, the age of the oldest message on the channel tells whether
 //! the event was handed out at all.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     workers: RefCell<HashSet<NodeId>>,
     /// Connections with an event that nobody says to hold.
     suspects: RefCell<HashSet<LocalId>>,
+    /// Whether a sweep was completed.
+    swept: Cell<bool>,
     signal: Signal,
 }
 
@@ -59,6 +61,7 @@ impl Watch {
     /// A sweep is complete.
     pub(crate) fn look(&self) {
         if !self.workers.borrow().is_empty() || !self.suspects.borrow().is_empty() {
+            self.swept.set(true);
             self.signal.notify();
         }
     }
@@ -66,11 +69,11 @@ impl Watch {
     /// Waits until there is something to ask about.
     async fn due(&self) {
         let asks_again = !self.suspects.borrow().is_empty();
-        let sweep = self.signal.notified();
+        let signal = self.signal.notified();
         if asks_again {
-            let _either = timeout(ASK_AGAIN, sweep).await;
+            let _either = timeout(ASK_AGAIN, signal).await;
         } else {
-            sweep.await;
+            signal.await;
         }
     }
 }
@@ -84,10 +87,13 @@ pub(crate) async fn run(shard: Rc<Shard>) {
         for (channel, suspects) in shard.suspects() {
             shard.ask_channel(channel, suspects).await;
         }
-        let workers = shard.watch.workers.take();
-        if !workers.is_empty() && Instant::now() >= next_leases {
-            next_leases = Instant::now() + lease_period;
-            shard.ask_leases(workers.into_iter().collect()).await;
+        // Part of a sweep says nothing of the workers that the rest would.
+        if shard.watch.swept.take() {
+            let workers = shard.watch.workers.take();
+            if !workers.is_empty() && Instant::now() >= next_leases {
+                next_leases = Instant::now() + lease_period;
+                shard.ask_leases(workers.into_iter().collect()).await;
+            }
         }
     }
 }
