@@ -218,12 +218,14 @@ impl Shard {
         }
     }
 
-    /// Brings a topic's message to every member here.
+    /// Brings a topic's message to every member here; `more` bytes of it and of
+    /// what is told with it may wait beyond what their outboxes hold.
     pub(super) fn fan_out(
         self: &Rc<Self>,
         group: &GroupName,
         broadcast: &Broadcast,
         position: Option<Position>,
+        more: usize,
     ) {
         let mut later: SmallVec<[(Rc<Connection>, Delivery, bool); 8]> = SmallVec::new();
         let mut sent = 0;
@@ -240,7 +242,12 @@ impl Shard {
                 match fanout.to(*member, seated) {
                     Delivery::Nothing => {}
                     Delivery::Frame(frame) if !seated.holds(group) => {
-                        match self.put_on_line(&seated.socket, frame, urgency, self.bounds) {
+                        let put = if more == 0 {
+                            self.put_on_line(&seated.socket, frame, urgency, self.bounds)
+                        } else {
+                            self.put_more(connection, frame, urgency, more)
+                        };
+                        match put {
                             Ok(()) => sent += 1,
                             Err(_) => {
                                 let again = fanout.to(*member, seated);
@@ -258,7 +265,7 @@ impl Shard {
             if holds {
                 self.hold(&connection, group, delivery, position);
             } else {
-                self.deliver(&connection, delivery, urgency, 0);
+                self.deliver(&connection, delivery, urgency, more);
             }
         }
     }

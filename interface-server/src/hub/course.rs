@@ -32,8 +32,8 @@ pub(super) struct Course {
     ahead: BTreeMap<u64, Reply>,
     /// What was fetched, and may still come by itself.
     fetched: BTreeSet<u64>,
-    /// Whether something may be missing that nothing follows.
-    doubted: bool,
+    /// The epoch before this one, of which something may still come.
+    former: Option<u64>,
 }
 
 impl Course {
@@ -76,7 +76,6 @@ impl Course {
             *self = Self {
                 epoch,
                 readings: self.readings,
-                doubted: self.doubted,
                 ..Self::default()
             };
         }
@@ -88,6 +87,9 @@ impl Course {
             self.pass(position);
             return vec![reply];
         };
+        if Some(position.epoch) == self.former {
+            return vec![reply];
+        }
         if position.epoch != self.epoch {
             let mut left = self.begin(position.epoch);
             left.append(&mut self.take(position, reply));
@@ -109,13 +111,10 @@ impl Course {
     /// other epoch is told from its first message on. What is left to deliver.
     fn begin(&mut self, epoch: u64) -> Vec<Reply> {
         let left = self.skip();
+        let former = self.epoch;
         self.set(Position { epoch, offset: 0 });
+        self.former = Some(former);
         left
-    }
-
-    /// Something may be missing that nothing follows: the history says what.
-    pub(super) fn doubt(&mut self) {
-        self.doubted = true;
     }
 
     fn pass(&mut self, position: Position) {
@@ -128,31 +127,21 @@ impl Course {
         }
     }
 
-    /// What was delivered last, if something is, or may be, missing behind it.
+    /// What was delivered last, if something is missing behind it.
     pub(super) fn hole(&self) -> Option<Position> {
-        let misses = !self.ahead.is_empty() || !self.passed.is_empty() || self.doubted;
-        self.last.filter(|_| misses).map(|offset| Position {
+        let waits = !self.ahead.is_empty() || !self.passed.is_empty();
+        self.last.filter(|_| waits).map(|offset| Position {
             epoch: self.epoch,
             offset,
         })
     }
 
-    /// The same, for one who fetches what it is.
-    pub(super) fn ask(&mut self) -> Option<Position> {
-        let hole = self.hole();
-        self.doubted = false;
-        hole
-    }
-
     /// Takes what was fetched; what to deliver, in order. What is not kept any
     /// more is left out.
     pub(super) fn fill(&mut self, recalled: Recalled) -> Vec<Reply> {
-        let end = recalled.position.offset;
-        let mut due = if recalled.position.epoch == self.epoch {
-            Vec::new()
-        } else {
-            self.begin(recalled.position.epoch)
-        };
+        if recalled.position.epoch != self.epoch {
+            return self.skip();
+        }
         let last = self.last;
         for reply in recalled.messages {
             let Some(Position { offset, .. }) = reply.position.as_deref().copied() else {
@@ -170,18 +159,15 @@ impl Course {
         if !recalled.complete {
             let ahead = self.ahead.first_key_value().map(|(offset, _)| offset);
             let first = ahead.into_iter().chain(self.passed.first()).min();
-            self.last = first.map_or(last.max(Some(end)), |first| Some(first - 1));
+            self.last = first.map(|first| first - 1).or(last);
         }
-        due.append(&mut self.advance());
-        self.doubted |= self.last < Some(end);
-        due
+        self.advance()
     }
 
     /// Gives up what is missing; what to deliver, in order.
     pub(super) fn skip(&mut self) -> Vec<Reply> {
         let ahead = std::mem::take(&mut self.ahead);
         let passed = std::mem::take(&mut self.passed);
-        self.doubted = false;
         let given_up = ahead.last_key_value().map(|(offset, _)| *offset);
         self.last = self.last.max(given_up).max(passed.last().copied());
         ahead.into_values().collect()
@@ -320,7 +306,7 @@ mod tests {
         let (third, reply) = later(3);
         assert!(course.take(third, reply).is_empty());
         let beginning = Position { offset: 0, ..third };
-        assert_eq!(course.ask(), Some(beginning));
+        assert_eq!(course.hole(), Some(beginning));
         let recalled = Recalled {
             position: third,
             complete: true,
@@ -328,57 +314,10 @@ mod tests {
         };
         assert_eq!(offsets(&course.fill(recalled)), [1, 2, 3]);
         assert_eq!(course.hole(), None);
-    }
-
-    #[test]
-    fn what_may_be_missing_is_asked_for_though_nothing_follows_it() {
-        let mut course = self::course(8);
-        assert_eq!(course.hole(), None);
-        course.doubt();
-        assert_eq!(course.ask(), Some(at(8)));
-        assert_eq!(offsets(&course.fill(recalled(9, &[9], true))), [9]);
-        assert_eq!(course.hole(), None);
-        course.doubt();
-        assert_eq!(course.ask(), Some(at(9)));
-        assert!(course.fill(recalled(9, &[], true)).is_empty());
-        assert_eq!(course.hole(), None);
-        // Of many it is told some at a time, and asks for the rest.
-        let mut course = self::course(3);
-        course.doubt();
-        assert_eq!(course.ask(), Some(at(3)));
-        assert_eq!(offsets(&course.fill(recalled(9, &[4, 5], true))), [4, 5]);
-        assert_eq!(course.ask(), Some(at(5)));
-        // Nothing of the rest is kept any more.
-        assert!(course.fill(recalled(9, &[], false)).is_empty());
-        assert_eq!(course.hole(), None);
-        assert_eq!(take(&mut course, 10), [10]);
-    }
-
-    #[test]
-    fn a_doubt_that_comes_while_it_is_asked_for_stays() {
-        let mut course = self::course(9);
-        course.doubt();
-        assert_eq!(course.ask(), Some(at(9)));
-        course.doubt();
-        assert!(course.fill(recalled(9, &[], true)).is_empty());
-        assert_eq!(course.hole(), Some(at(9)));
-    }
-
-    #[test]
-    fn what_may_be_missing_in_another_epoch_is_told_from_its_beginning() {
-        let mut course = self::course(3);
-        course.doubt();
-        assert_eq!(course.ask(), Some(at(3)));
-        let (position, _) = later(2);
-        let recalled = Recalled {
-            position,
-            complete: false,
-            messages: [1, 2].map(|offset| later(offset).1).into(),
-        };
-        assert_eq!(offsets(&course.fill(recalled)), [1, 2]);
-        assert_eq!(course.hole(), None);
-        let (position, next) = later(3);
-        assert_eq!(offsets(&course.take(position, next)), [3]);
+        // What comes late of the epoch before turns nothing back.
+        assert_eq!(take(&mut course, 5), [5]);
+        let (fourth, reply) = later(4);
+        assert_eq!(offsets(&course.take(fourth, reply)), [4]);
     }
 
     #[test]

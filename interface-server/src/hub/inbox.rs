@@ -76,7 +76,7 @@ impl Shard {
             },
             InboxEntry::Group { group, reply } => match reply.position.as_deref().copied() {
                 Some(position) => self.published(&group, position, reply),
-                None => self.tell_group(&group, &reply),
+                None => self.tell_group(&group, &reply, 0),
             },
             InboxEntry::Join { group, to, meta } => self.join(group, to, meta),
             InboxEntry::Leave { group, to } => {
@@ -147,12 +147,13 @@ impl Shard {
     }
 
     /// A message for every member here: encoded once, shared by all outboxes.
-    pub(super) fn tell_group(self: &Rc<Self>, group: &GroupName, reply: &Reply) {
+    /// So many bytes of a topic's message may wait beyond what those hold.
+    pub(super) fn tell_group(self: &Rc<Self>, group: &GroupName, reply: &Reply, beyond: usize) {
         for said in &reply.topic {
             match said {
                 TopicReply::Broadcast(broadcast) => {
                     let position = reply.position.as_deref().copied();
-                    self.fan_out(group, broadcast, position);
+                    self.fan_out(group, broadcast, position, beyond);
                 }
                 TopicReply::Presence(change) => self.presence_changed(group, change),
                 // Only a conversation's own consumer says these.
@@ -209,7 +210,6 @@ impl Shard {
     /// Members of any group may have missed a message.
     fn gap(self: &Rc<Self>) {
         self.presences_missed();
-        self.doubt_courses();
         if self.config.on_gap == OnEvent::Ignore {
             return;
         }

@@ -19,9 +19,6 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Messages that are fetched at one time.
 const FETCHED_MAX: usize = 256;
 
-/// Groups whose messages are fetched at one time; others wait.
-pub(super) const FETCHES_MAX: usize = 32;
-
 impl Shard {
     /// A published message has come.
     pub(super) fn published(self: &Rc<Self>, group: &GroupName, position: Position, reply: Reply) {
@@ -29,10 +26,20 @@ impl Shard {
             None => vec![reply],
             Some(course) => course.take(position, reply),
         };
-        for reply in due {
-            self.tell_group(group, &reply);
-        }
+        self.tell_in_order(group, &due);
         self.fill_soon(group);
+    }
+
+    /// Tells several messages, which may be more than what a socket may leave
+    /// unread: nobody could read any of them before.
+    fn tell_in_order(self: &Rc<Self>, group: &GroupName, due: &[Reply]) {
+        let mut told = 0;
+        for reply in due {
+            if due.len() > 1 {
+                told += reply.payload_size();
+            }
+            self.tell_group(group, reply, told);
+        }
     }
 
     /// The history of a group is about to be read for somebody here.
@@ -65,20 +72,6 @@ impl Shard {
         }
     }
 
-    /// Members of any group may have missed a message.
-    pub(super) fn doubt_courses(self: &Rc<Self>) {
-        let mut courses = self.courses.borrow_mut();
-        let doubted = courses.iter_mut().map(|(group, course)| {
-            course.doubt();
-            group.clone()
-        });
-        let doubted: Vec<GroupName> = doubted.collect();
-        drop(courses);
-        for group in &doubted {
-            self.fill_soon(group);
-        }
-    }
-
     /// Has what is missing of a group fetched, if something is.
     fn fill_soon(self: &Rc<Self>, group: &GroupName) {
         if self.hole(group).is_some() && self.fetching.borrow_mut().insert(group.clone()) {
@@ -97,11 +90,8 @@ impl Shard {
     /// Fetches what is missing until nothing is.
     async fn fill(self: &Rc<Self>, group: &GroupName) {
         sleep(PATIENCE).await;
-        let Ok(_turn) = self.fetches.acquire().await else {
-            return;
-        };
         let mut tries = 0;
-        while let Some(hole) = self.ask(group) {
+        while let Some(hole) = self.hole(group) {
             let fetched = self
                 .layer
                 .group_history(group, Some(hole), FETCHED_MAX)
@@ -110,17 +100,11 @@ impl Shard {
                 Ok(recalled) => self.on_course(group, |course| course.fill(recalled)),
                 Err(error) => {
                     tracing::debug!(%group, %error, "what is missing cannot be fetched");
-                    self.on_course(group, |course| {
-                        course.doubt();
-                        Vec::new()
-                    })
+                    Vec::new()
                 }
             };
-            let stuck = due.is_empty() && self.hole(group) == Some(hole);
-            for reply in due {
-                self.tell_group(group, &reply);
-            }
-            if !stuck {
+            self.tell_in_order(group, &due);
+            if !due.is_empty() {
                 continue;
             }
             tries += 1;
@@ -130,20 +114,14 @@ impl Shard {
             }
             tracing::warn!(%group, "published messages are left out: they cannot be fetched");
             self.count(Counter::Dropped);
-            for reply in self.on_course(group, Course::skip) {
-                self.tell_group(group, &reply);
-            }
+            let due = self.on_course(group, Course::skip);
+            self.tell_in_order(group, &due);
         }
     }
 
     fn hole(&self, group: &GroupName) -> Option<Position> {
         let courses = self.courses.borrow();
         courses.get(group).and_then(Course::hole)
-    }
-
-    fn ask(&self, group: &GroupName) -> Option<Position> {
-        let mut courses = self.courses.borrow_mut();
-        courses.get_mut(group).and_then(Course::ask)
     }
 
     fn on_course(

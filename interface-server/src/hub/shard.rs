@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,7 +25,6 @@ use super::emitter::Emitter;
 use super::flusher::Flusher;
 use super::ids::{IdMap, Ids};
 use super::presence::Presences;
-use super::published::FETCHES_MAX;
 use super::seated::Seated;
 use super::signal::Signal;
 use super::ticker::Ticker;
@@ -63,8 +62,6 @@ pub(crate) struct Shard {
     pub(super) courses: RefCell<HashMap<GroupName, Course>>,
     /// Those of them of which something is missing.
     pub(super) fetching: RefCell<HashSet<GroupName>>,
-    /// Whose turn it is among those.
-    pub(super) fetches: Semaphore,
     /// Tasks of sockets.
     pub(crate) sockets: TaskTracker,
     /// Set once the shard drains: idle HTTP connections end.
@@ -142,7 +139,6 @@ impl Shard {
             presences: Presences::default(),
             courses: RefCell::default(),
             fetching: RefCell::default(),
-            fetches: Semaphore::new(FETCHES_MAX),
             sockets: TaskTracker::new(),
             draining: CancellationToken::new(),
             progress: Signal::default(),

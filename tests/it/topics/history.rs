@@ -1,16 +1,24 @@
 //! Redis loses what a topic has kept, while its clients stay.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use towpath_testkit::redis::RedisServer;
 
-use super::client::{Client, PATIENCE, Reply};
+use super::client::{Client, Heard, PATIENCE, Reply};
 use crate::process::Process;
 
 /// The application with a topic that keeps its history.
 const KEEPER: &str = env!("CARGO_BIN_EXE_towpath-test-topics");
 const TOPIC: &str = "history:lost";
+
+/// Messages that it keeps.
+const KEPT: u64 = 5;
+
+/// A node that is back has announced its members by then.
+const AWHILE: Duration = Duration::from_secs(2);
 
 async fn broadcast(url: &str, number: u64) -> Result<()> {
     let payload = json!({"n": number}).to_string();
@@ -35,7 +43,13 @@ async fn broadcast(url: &str, number: u64) -> Result<()> {
 /// The client is told this next.
 async fn hears(client: &mut Client, number: u64) -> Result<()> {
     let heard = timeout(PATIENCE, client.next()).await;
-    let heard = heard.with_context(|| format!("{number} is not told"))??;
+    said(
+        &heard.with_context(|| format!("{number} is not told"))??,
+        number,
+    )
+}
+
+fn said(heard: &Heard, number: u64) -> Result<()> {
     let payload: Value = heard.payload()?;
     ensure!(
         heard.event == "said" && payload["n"] == number,
@@ -67,9 +81,19 @@ async fn what_is_broadcast_before_a_node_is_back_reaches_its_clients_too() -> Re
         broadcast(&url, number).await?;
     }
     interface.signal(libc::SIGCONT);
-    for number in 2..=3 {
+    // The first that its node is brought tells that something is missing.
+    let mut last = 3;
+    let first = loop {
+        last += 1;
+        ensure!(last < 2 + KEPT, "nothing is told: {}", interface.log());
+        broadcast(&url, last).await?;
+        if let Ok(heard) = timeout(AWHILE, client.next()).await {
+            break heard?;
+        }
+    };
+    said(&first, 2)?;
+    for number in 3..=last {
         hears(&mut client, number).await?;
     }
-    broadcast(&url, 4).await?;
-    hears(&mut client, 4).await
+    Ok(())
 }

@@ -15,12 +15,16 @@ use crate::rig::{Rig, config, layer, within};
 
 /// One shard, on a layer with troubles.
 async fn start() -> (Stage, Arc<Troubled>) {
+    start_with(config()).await
+}
+
+async fn start_with(config: ServerConfig) -> (Stage, Arc<Troubled>) {
     let memory = layer(Limits::default());
     let troubled = Troubled::new(memory.clone());
     let server = Arc::clone(&troubled) as Arc<dyn ChannelLayer>;
     let config = ServerConfig {
         shards: 1,
-        ..config()
+        ..config
     };
     let rig = Rig::start_on(config, memory, server, None, None).await;
     let worker = rig.worker();
@@ -133,6 +137,26 @@ fn arrival(at: Position, number: u64) -> InboxEntry {
     };
     let group = group();
     InboxEntry::Group { group, reply }
+}
+
+#[tokio::test]
+async fn what_waited_for_another_is_told_though_it_is_more_than_may_be_left_unread() {
+    let (mut stage, troubled) = start_with(ServerConfig {
+        outbox_bytes_max: 512,
+        ..config()
+    })
+    .await;
+    let mut client = stage.connect().await;
+    let join = stage.asked(&mut client).await;
+    stage.welcome_back(&join, None, 0).await;
+    response(&mut client).await;
+    let recalled = stage.rig.layer.group_history(&group(), None, 0).await;
+    let at = recalled.unwrap().position;
+    let sink = troubled.sink();
+    for number in (1..=30).rev() {
+        sink.deliver(arrival(at, number)).unwrap();
+    }
+    hears(&mut client, 1..=30).await;
 }
 
 #[tokio::test]
