@@ -24,14 +24,12 @@ impl Conversation {
             return false;
         }
         match handed {
-            Handed::Sent | Handed::Doubtful => {
-                let at = turn.now;
-                event.state = match handed {
-                    Handed::Sent => State::Sent { at },
-                    _ => State::Doubtful { at },
-                };
-                event.until =
-                    turn.now + turn.rules.expiry_of(&event.kind) + turn.rules.consumer_timeout;
+            Handed::Sent => {
+                event.hand_over(State::Sent { at: turn.now }, turn);
+                false
+            }
+            Handed::Doubtful => {
+                event.hand_over(State::Doubtful { at: turn.now }, turn);
                 false
             }
             Handed::Full if asking => {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use towpath_layer_core::{EventKind, NodeId};
 
+use super::Turn;
+
 /// What became of handing an event to the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handed {
@@ -71,6 +73,12 @@ impl InFlight {
             worker: None,
             handed_out: None,
         }
+    }
+
+    /// It is out of this node's hands, as far as is known.
+    pub(super) fn hand_over(&mut self, state: State, turn: &Turn<'_>) {
+        self.state = state;
+        self.until = turn.now + turn.rules.expiry_of(&self.kind) + turn.rules.consumer_timeout;
     }
 
     pub(super) fn is_connect(&self) -> bool {

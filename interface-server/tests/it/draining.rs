@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use towpath_interface_server::{Phase, ServerConfig};
-use towpath_layer_core::{ChannelLayer, EventKind, Reply, Taken};
+use towpath_layer_core::{EventKind, Reply};
 
 use crate::client::{Raw, request, status};
 use crate::events::open;
@@ -62,15 +62,7 @@ async fn what_is_in_flight_finishes_first() {
     let one = worker.next().await;
     // An event that nobody says to hold is soon taken for lost, and the second
     // would follow it.
-    let taken = Taken {
-        attempt: one.attempt,
-        worker: worker.layer.node(),
-    };
-    let taken = Reply {
-        taken: Some(taken),
-        ..Reply::default()
-    };
-    worker.reply(&one, taken).await;
+    worker.holds(&one).await;
     rig.stop.cancel();
     until(async || rig.handle.phase() == Phase::Draining).await;
     until(async || TcpStream::connect(rig.address).await.is_err()).await;

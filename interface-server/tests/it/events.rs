@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use towpath_interface_server::{OnEvent, ServerConfig};
 use towpath_layer_core::{
     Application, ChannelLayer, Content, EventKind, Frame, GlobTable, GroupChange, GroupName,
-    Limits, Outcome, Reply, Taken, channels,
+    Limits, Outcome, Reply, channels,
 };
 
 use crate::client::{Client, Raw, frame, read_frame};
@@ -213,15 +213,7 @@ async fn an_event_whose_worker_said_that_it_holds_it_lives_as_long_as_its_lease(
     client.send("one").await;
     client.send("two").await;
     let one = worker.next().await;
-    let taken = Taken {
-        attempt: one.attempt,
-        worker: worker.layer.node(),
-    };
-    let taken = Reply {
-        taken: Some(taken),
-        ..Reply::default()
-    };
-    worker.reply(&one, taken).await;
+    worker.holds(&one).await;
     // Longer than an event is believed in that nobody holds.
     assert!(worker.is_idle(Duration::from_secs(3)).await);
     assert_eq!(rig.layer.statistics().await.unwrap().lost, 0);

@@ -17,7 +17,7 @@ use towpath_interface_server::{
 };
 use towpath_layer_core::{
     Accept, ChannelLayer, ChannelName, Completion, Event, EventKind, GroupChange, Limits, Message,
-    Outcome, Received, Receiver, Reply, SystemClock, SystemEntropy, channels,
+    Outcome, Received, Receiver, Reply, SystemClock, SystemEntropy, Taken, channels,
 };
 use towpath_layer_memory::MemoryLayer;
 
@@ -218,6 +218,19 @@ impl Worker {
 
     pub(crate) async fn accept(&self, event: &Event) {
         self.reply(event, accept()).await;
+    }
+
+    /// Says that it holds an event, as one does that takes long.
+    pub(crate) async fn holds(&self, event: &Event) {
+        let taken = Taken {
+            attempt: event.attempt,
+            worker: self.layer.node(),
+        };
+        let taken = Reply {
+            taken: Some(taken),
+            ..Reply::default()
+        };
+        self.reply(event, taken).await;
     }
 
     pub(crate) async fn complete(&self, event: &Event, outcome: Outcome) {

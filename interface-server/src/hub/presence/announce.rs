@@ -20,7 +20,8 @@ const PERIOD_EACH: Duration = Duration::from_micros(20);
 const PERIOD_MAX: Duration = Duration::from_secs(1);
 
 /// What may wait beyond what a socket may leave unread, in bytes: nobody chose to
-/// be told of thousands at once, be it a state or a difference.
+/// be told of thousands at once. A difference that takes a quarter of that at
+/// most counts as any other message.
 const fn more(told: bool, size: usize, unread_max: usize) -> usize {
     if told && size <= unread_max / 4 {
         0

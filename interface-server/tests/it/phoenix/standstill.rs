@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_layer_core::{ChannelLayer, Event, Reply, Taken};
+use towpath_layer_core::{Event, Reply};
 
 use super::stage::{Stage, answer, json, parting, pushed};
 use crate::client::Client;
@@ -14,15 +14,7 @@ const AFTER: usize = 32;
 /// The next event, which a worker takes and is not done with for a while.
 async fn hangs(stage: &mut Stage) -> Event {
     let event = stage.worker.next().await;
-    let taken = Taken {
-        attempt: event.attempt,
-        worker: stage.worker.layer.node(),
-    };
-    let taken = Reply {
-        taken: Some(taken),
-        ..Reply::default()
-    };
-    stage.worker.reply(&event, taken).await;
+    stage.worker.holds(&event).await;
     event
 }
 
